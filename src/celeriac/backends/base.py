@@ -1,0 +1,130 @@
+"""The result backend port: what an engine must do to keep results.
+
+A result is a document (``protocol.result_document``), already bytes when it arrives here; what an engine reads of it is
+beside it in a ``StoredResult``. Batches cross this border.
+
+The promises every engine keeps:
+
+* A result whose ``store`` returned can be fetched, by every process, until it expires.
+* A stored SUCCESS is final: no later result of that task replaces it (Celery's rule, ``celery/backends/base.py``).
+* A result of an earlier execution never replaces that of a later one.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from msgspec import Struct
+
+from celeriac import states
+
+__all__ = ["ChordProgress", "ResultBackend", "StoredResult"]
+
+
+class StoredResult(Struct, frozen=True, kw_only=True):
+    """One task's state and result, as a store keeps it."""
+
+    task_id: str
+    state: str
+    #: The whole result document.
+    document: bytes
+    content_type: str = "application/json"
+    content_encoding: str = "utf-8"
+    #: Seconds to keep it; None: for ever.
+    lifetime: float | None = None
+    #: Which execution says so (``Delivery.execution``); 0 when there was no delivery, which is never refused.
+    execution: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """No other state is to be expected."""
+        return self.state in states.READY_STATES
+
+
+class ChordProgress(Struct, frozen=True, kw_only=True):
+    """What is known of a chord after one part of its header has come in."""
+
+    #: Parts that have come in, each counted once however often it is reported.
+    count: int
+    #: To exactly one caller, and only when all are in: the documents of all parts, in the order of their index.
+    #: None otherwise.
+    documents: tuple[bytes, ...] | None = None
+
+
+class ResultBackend(ABC):
+    """One process's way to a store of results. Safe for use by many threads.
+
+    Opens itself at first use. After a fork the child's copy opens a connection of its own.
+    """
+
+    #: Results are kept; False only for the disabled backend.
+    stores_results: ClassVar[bool] = True
+
+    #: Without passwords: for logs and people.
+    url: str
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect; raises ``OperationalError`` with the cure. Safe to call twice."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Disconnect. Safe to call twice; a later call of another method opens again."""
+
+    @abstractmethod
+    def store(self, results: Sequence[StoredResult]) -> list[StoredResult]:
+        """Keep results in one step; return those that were refused, being older than what is there.
+
+        Raises ``BackendStoreError`` when none was stored.
+        """
+
+    @abstractmethod
+    def fetch(self, task_ids: Sequence[str]) -> dict[str, StoredResult]:
+        """Return what is known of these tasks; an id nobody knows is missing from the answer."""
+
+    @abstractmethod
+    def wait(self, task_ids: Sequence[str], timeout: float) -> dict[str, StoredResult]:
+        """Wait until at least one of these tasks is ready, or ``timeout`` seconds have passed.
+
+        Returns those that are ready, at once if some are already; empty after the timeout. Polls nothing more often
+        than about once a second. Safe from many threads at once.
+        """
+
+    @abstractmethod
+    def forget(self, task_ids: Sequence[str]) -> None:
+        """Drop results. Safe to repeat."""
+
+    @abstractmethod
+    def save_group(self, group_id: str, document: bytes, lifetime: float | None = None) -> None:
+        """Keep a group's document, replacing an earlier one."""
+
+    @abstractmethod
+    def load_group(self, group_id: str) -> bytes | None:
+        """Return a group's document, or None."""
+
+    @abstractmethod
+    def forget_group(self, group_id: str) -> None:
+        """Drop a group's document. Safe to repeat."""
+
+    @abstractmethod
+    def chord_part(
+        self, group_id: str, *, size: int, index: int, document: bytes, lifetime: float | None = None
+    ) -> ChordProgress:
+        """Record one finished part of a chord's header; a part told twice counts once."""
+
+    @abstractmethod
+    def prune(self) -> int:
+        """Drop what has expired; return how many results. Engines that expire by themselves return 0."""
+
+    def reply_address(self) -> str | None:
+        """Return the address that results are sent to, for engines that send them; None for those that keep them."""
+        return None
+
+    def fetch_one(self, task_id: str) -> StoredResult | None:
+        """Return what is known of one task, or None."""
+        return self.fetch([task_id]).get(task_id)
+
+    def states(self, task_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the state of each of these tasks; PENDING for those nobody knows."""
+        known = self.fetch(task_ids)
+        return {task_id: known[task_id].state if task_id in known else states.PENDING for task_id in task_ids}

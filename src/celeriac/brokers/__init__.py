@@ -1,0 +1,1 @@
+"""Brokers: they carry messages from producers to consumers. The port is ``base``; the others are engines."""

@@ -1,0 +1,304 @@
+"""The broker port: what an engine must do to carry messages.
+
+Nouns: a ``Broker`` is one process's way to a store of messages; a ``Consumer`` is one node's claim on some of its
+queues; a ``Delivery`` is one receipt of one message, under the node's lease; a ``Settlement`` ends a delivery.
+
+Batches cross this border, because a round trip a task is what makes task queues slow. Bytes and our own values cross it,
+never a client library's types. ``celeriac.testing.conformance`` holds the suite that every engine passes; the memory
+engine is the one to read first.
+
+The promises every engine keeps:
+
+* A message whose ``publish`` returned is delivered at least once, whatever process dies.
+* A delivery that is not settled comes back when its node's lease has ended, and not before: ``renew`` keeps the lease,
+  however long the task runs.
+* ``settle`` is refused for a delivery that another consumer has taken since (fencing, where ``capabilities.fenced``).
+"""
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from msgspec import Struct
+
+from celeriac.backends.base import ResultBackend, StoredResult
+from celeriac.protocol.message import Message
+from celeriac.routing import Queue
+
+__all__ = [
+    "DEFAULT_LEASE",
+    "DEFAULT_PUBLISH_TIMEOUT",
+    "Broker",
+    "Capabilities",
+    "Consumer",
+    "DeadLetter",
+    "Delivery",
+    "NodeRecord",
+    "Outcome",
+    "QueueSize",
+    "Settlement",
+    "Subscription",
+]
+
+#: Seconds a node may be silent before its deliveries go to others. Renewed about every third of it.
+DEFAULT_LEASE = 12.0
+#: Seconds a publish may take before it fails with a clear error.
+DEFAULT_PUBLISH_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an engine can do; the conformance suite and the node ask here, never for a class."""
+
+    #: Messages of a higher priority overtake others.
+    priority: bool
+    #: Messages with ``not_before`` wait in the broker.
+    delay: bool
+    #: Waiting messages can be looked at without taking them.
+    peek: bool
+    #: Settlements, with results kept by ``shares_store_with`` backends, are one atomic step.
+    atomic_settle: bool
+    #: A settlement of a delivery that somebody else has taken since is refused.
+    fenced: bool
+    #: Other processes can take part; False only in memory.
+    shared: bool
+    #: Messages lie where a Celery worker finds them.
+    shared_with_celery: bool = False
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One receipt of a message. Engines may subclass it to carry what they need to settle it."""
+
+    #: Names this receipt; only its engine understands it.
+    tag: int | str
+    queue: str
+    #: The message in celeriac's own envelope (``protocol.envelope``).
+    envelope: bytes
+    #: Larger for a later receipt of the same task: fences results kept elsewhere.
+    execution: int
+    #: Received before, by this node or another.
+    redelivered: bool = False
+
+
+class Outcome(enum.Enum):
+    """How a delivery ends."""
+
+    #: Done: the message is gone.
+    ACK = "ack"
+    #: Not done: the message goes back to the head of its queue.
+    REQUEUE = "requeue"
+    #: Never to be done: the message is kept as a dead letter, with the reason.
+    REJECT = "reject"
+    #: Another message takes its place, at once or at its ``not_before``.
+    REPLACE = "replace"
+
+
+class Settlement(Struct, frozen=True, kw_only=True):
+    """The end of a delivery and all that belongs to it: one step where the engine can."""
+
+    delivery: Delivery
+    outcome: Outcome
+    #: Stored before the message is gone.
+    result: StoredResult | None = None
+    #: Published before the message is gone: retries, links, errbacks, the next task of a chain, a chord's body.
+    follow_ups: tuple[Message, ...] = ()
+    #: For ``REPLACE``.
+    replacement: Message | None = None
+    #: For ``REJECT``: one sentence, kept with the dead letter.
+    reason: str = ""
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A message refused for good, kept for a person."""
+
+    id: str
+    queue: str
+    task: str
+    reason: str
+    #: Unix time.
+    died_at: float
+    envelope: bytes
+
+
+class QueueSize(Struct, frozen=True, kw_only=True):
+    """How many messages of a queue are in which condition."""
+
+    ready: int = 0
+    delayed: int = 0
+    in_flight: int = 0
+
+
+class NodeRecord(Struct, frozen=True, kw_only=True):
+    """A node as the broker knows it."""
+
+    #: ``name@host``.
+    name: str
+    #: Unix time until which its deliveries are its own.
+    lease_until: float
+    #: What the node last said of itself (``Consumer.renew``).
+    status: bytes = b""
+    #: The engine has seen that the process is gone, though its lease has not ended.
+    gone: bool = False
+
+
+class Subscription(ABC):
+    """Receives what is broadcast on one channel from the moment it exists. Nothing is kept for the absent."""
+
+    @abstractmethod
+    def receive(self, timeout: float) -> list[bytes]:
+        """Return what has arrived, waiting up to ``timeout`` seconds for something; an empty list if nothing has."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Make a waiting ``receive`` return at once. Safe from any thread."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it. Safe to call twice."""
+
+
+class Consumer(ABC):
+    """One node's claim on some queues. Used by one thread, except ``wake``.
+
+    Made by ``Broker.consumer``; holds a lease from then on, until ``close``.
+    """
+
+    @abstractmethod
+    def receive(self, limit: int, timeout: float) -> list[Delivery]:
+        """Take up to ``limit`` messages that are due, highest priority and oldest first.
+
+        Waits up to ``timeout`` seconds for the first one, returns early on ``wake``. With several queues none starves.
+        Raises ``OperationalError`` when the store is away; what was taken by then comes back by the lease.
+        """
+
+    @abstractmethod
+    def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
+        """End deliveries; return those that were refused, of which nothing was stored or published.
+
+        With a backend that shares the store this is one atomic step a batch; else follow-ups are published first, then
+        results stored, then messages removed, so that a crash between repeats and never loses. Raises
+        ``OperationalError`` with nothing half done that a second call would not mend.
+        """
+
+    @abstractmethod
+    def renew(self, status: bytes = b"") -> bool:
+        """Keep the lease; ``status`` is what ``Broker.nodes`` shows.
+
+        Returns False when the lease had ended before, so that others may have taken this node's deliveries.
+        """
+
+    @abstractmethod
+    def recover(self) -> int:
+        """Give dead nodes' deliveries back to their queues; return how many.
+
+        Does nothing until this consumer has itself held its lease without a break for one whole lease time, unless the
+        engine knows that a node is dead by better means than its silence.
+        """
+
+    @abstractmethod
+    def add_queue(self, queue: Queue) -> None:
+        """Take from this queue too. Declares it. Adding one twice changes nothing."""
+
+    @abstractmethod
+    def cancel_queue(self, name: str) -> None:
+        """Take no more from this queue; what was taken is still to be settled."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Make a waiting ``receive`` return at once. Safe from any thread, and before the wait has begun."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back whatever is unsettled, and the lease. Safe to call twice."""
+
+
+class Broker(ABC):
+    """One process's way to a store of messages. Safe for use by many threads, except between ``fork`` and ``open``.
+
+    Opens itself at first use; ``open`` is for those who want the error early. After a fork the child's copy opens a
+    connection of its own.
+    """
+
+    capabilities: ClassVar[Capabilities]
+
+    #: Without passwords: for logs and people.
+    url: str
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect; raises ``OperationalError`` with the cure. Safe to call twice."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Disconnect. Safe to call twice; a later call of another method opens again."""
+
+    @abstractmethod
+    def declare(self, queue: Queue) -> None:
+        """Make sure that the queue exists. Safe to repeat."""
+
+    @abstractmethod
+    def publish(self, messages: Sequence[Message], *, timeout: float = DEFAULT_PUBLISH_TIMEOUT) -> None:
+        """Publish all of them in one step; they are durable when this returns.
+
+        Raises ``BrokerUnavailable`` when none was published, ``PublishUnconfirmed`` when nobody knows.
+        """
+
+    @abstractmethod
+    def consumer(
+        self, queues: Sequence[Queue], *, node: str, results: ResultBackend | None = None, lease: float = DEFAULT_LEASE
+    ) -> Consumer:
+        """Begin to consume as the node of that name; settlements' results go to ``results``."""
+
+    @abstractmethod
+    def shares_store_with(self, backend: ResultBackend) -> bool:
+        """Say whether a settlement and this backend's result can be one atomic step."""
+
+    @abstractmethod
+    def queues(self) -> list[str]:
+        """Return the names of the queues that exist, sorted."""
+
+    @abstractmethod
+    def size(self, queue: str) -> QueueSize:
+        """Count a queue's messages; zeros for one that does not exist."""
+
+    @abstractmethod
+    def peek(self, queue: str, limit: int = 10, offset: int = 0) -> list[Message]:
+        """Return waiting messages in the order of delivery, delayed ones last, without taking them."""
+
+    @abstractmethod
+    def purge(self, queue: str) -> int:
+        """Drop a queue's waiting messages, delayed ones too, but none in flight; return how many."""
+
+    @abstractmethod
+    def delete(self, queue: str) -> None:
+        """Remove a queue with its waiting messages. Safe to repeat."""
+
+    @abstractmethod
+    def dead_letters(self, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
+        """Return dead letters, newest first."""
+
+    @abstractmethod
+    def find_dead_letters(self, task_id: str) -> list[DeadLetter]:
+        """Return the dead letters of a task id, newest first."""
+
+    @abstractmethod
+    def retry_dead_letters(self, task_ids: Sequence[str] | None = None) -> int:
+        """Put dead letters (all, or those of these ids) back on their queues, crash count cleared; return how many."""
+
+    @abstractmethod
+    def purge_dead_letters(self, task_ids: Sequence[str] | None = None) -> int:
+        """Drop dead letters (all, or those of these ids); return how many."""
+
+    @abstractmethod
+    def nodes(self) -> list[NodeRecord]:
+        """Return the nodes that hold or lately held a lease, by name."""
+
+    @abstractmethod
+    def broadcast(self, channel: str, payload: bytes) -> None:
+        """Send to every present subscription of the channel; at most once, kept for nobody."""
+
+    @abstractmethod
+    def subscribe(self, channel: str) -> Subscription:
+        """Begin to receive what is broadcast on the channel."""

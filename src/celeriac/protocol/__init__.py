@@ -1,0 +1,11 @@
+"""Bytes into values and back: nothing here opens a file or a socket, reads a clock or knows a broker.
+
+=====================  ==========================================================================
+``message``            the message and the heads of it that a node reads
+``envelope``           a message as a broker stores it
+``serialization``      objects to bytes by content type: JSON with Celery's type tags and others
+``compression``        bytes to fewer bytes
+``task_call``          a task call to a message (protocol 2) and back (protocols 2 and 1)
+``result_document``    a result, or an error, to the document a result store keeps
+=====================  ==========================================================================
+"""
