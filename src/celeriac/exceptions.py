@@ -187,7 +187,7 @@ class AlreadyRegistered(TaskError):
     """A different task of this name is registered already."""
 
 
-class TimeoutError(TaskError, builtins.TimeoutError):
+class TimeoutError(TaskError, builtins.TimeoutError):  # noqa: A001 - Celery's public name
     """The result was not there in time."""
 
 

@@ -1,6 +1,6 @@
 """Queues, exchanges, and how a task call finds its queue. Pure values and functions.
 
-The constructor arguments of ``Queue`` and ``Exchange`` are kombu's, which is what Celery users write in ``task_queues``.
+The constructor arguments of ``Queue`` and ``Exchange`` are kombu's: what Celery users write in ``task_queues``.
 """
 
 from collections.abc import Mapping

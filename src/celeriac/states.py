@@ -1,7 +1,7 @@
 """The states a task passes through, and which of two is later.
 
-The names and their order of precedence are Celery's (``celery/states.py``); any other text is a custom state, which ranks
-between the known unready and the final ones.
+The names and their order of precedence are Celery's (``celery/states.py``); any other text is a custom state, which
+ranks between the known unready and the final ones.
 """
 
 __all__ = [
