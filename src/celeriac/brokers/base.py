@@ -4,8 +4,8 @@ Nouns: a ``Broker`` is one process's way to a store of messages; a ``Consumer`` 
 queues; a ``Delivery`` is one receipt of one message, under the node's lease; a ``Settlement`` ends a delivery.
 
 Batches cross this border, because a round trip a task is what makes task queues slow. Bytes and our own values cross
-it, never a client library's types. ``celeriac.testing.conformance`` holds the suite that every engine passes; the memory
-engine is the one to read first.
+it, never a client library's types. ``celeriac.testing.conformance`` holds the suite that every engine passes; the
+memory engine is the one to read first.
 
 The promises every engine keeps:
 
