@@ -21,7 +21,7 @@ from celeriac import states
 __all__ = ["ChordProgress", "ResultBackend", "StoredResult"]
 
 
-class StoredResult(Struct, frozen=True, kw_only=True):
+class StoredResult(Struct, frozen=True, kw_only=True, array_like=True):
     """One task's state and result, as a store keeps it."""
 
     task_id: str
