@@ -1,0 +1,87 @@
+# make demo shows celeriac at work; make test proves it. `make help` lists the rest.
+#
+# Everything is installed below this directory, at the versions of constraints.txt:
+#   .venv         the oldest suitable Python present (3.11 where there is one), Django 5.2: what `demo` and `test` use
+#   .venv-newest  the newest Python present, the newest Django
+#   .venv-peers   a real Celery and Huey, which interop tests and benchmarks run beside
+#   .venv-docs    Sphinx
+# PYTHON=/path/to/python3 chooses the interpreter of all but .venv-newest, NEWEST_PYTHON=... that one's.
+
+DJANGO_LTS := 5.2.19
+DJANGO_NEWEST := 6.1.3
+
+PYTHON ?= oldest
+NEWEST_PYTHON ?= newest
+# What `make test` runs: folders, files, or anything else that pytest takes.
+TESTS ?= tests
+# Further words for the command: make demo ARGUMENTS="--port 9000", make bench ARGUMENTS="--quick".
+ARGUMENTS ?=
+
+TOOLS := pytest pytest-django pytest-timeout hypothesis
+CHECKERS := ruff mypy pyright[nodejs]
+EXTRAS := msgpack,yaml,reload,zstd,brotli
+
+export CELERIAC_PEER_PYTHON := $(CURDIR)/.venv-peers/bin/python
+# A project elsewhere may have set it; this one's tests and demo bring their own settings.
+unexport DJANGO_SETTINGS_MODULE
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench docs soak clean environment tools peers newest docs-environment
+
+help:
+	@echo "make demo    start the example site, a worker and a mail server; prints the address, Ctrl-C ends it"
+	@echo "make test    lint, types and all tests, on two Pythons (some minutes)"
+	@echo "make check   lint and types only"
+	@echo "make format  let ruff put the code in order"
+	@echo "make bench   celeriac beside its peers, side by side"
+	@echo "make docs    build the documentation into site/"
+	@echo "make soak    kill and restart workers hundreds of times (many minutes)"
+	@echo "make clean   remove everything that make made"
+
+demo: environment
+	@.venv/bin/python examples/postoffice/demo.py $(ARGUMENTS)
+
+test: check peers newest
+	.venv/bin/python -m pytest $(TESTS)
+	@scripts/on_newest.sh $(TESTS)
+
+check: tools
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m mypy
+
+format: tools
+	.venv/bin/python -m ruff check --fix-only .
+	.venv/bin/python -m ruff format .
+
+bench: tools peers
+	.venv/bin/python -m benchmarks $(ARGUMENTS)
+
+soak: tools
+	.venv/bin/python -m pytest -m soak --timeout 3600 $(TESTS)
+
+docs: docs-environment
+	.venv-docs/bin/python docs/generate.py --check
+	.venv-docs/bin/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs site
+	@echo "Built: site/index.html"
+
+clean:
+	rm -rf .venv .venv-newest .venv-peers .venv-docs .venv*.lock site build dist
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment:
+	@scripts/make_environment.sh .venv "$(PYTHON)" demo -e ".[django]" "Django==$(DJANGO_LTS)"
+
+tools: environment
+	@scripts/make_environment.sh .venv "$(PYTHON)" tools -e ".[django,$(EXTRAS)]" "Django==$(DJANGO_LTS)" $(TOOLS) $(CHECKERS)
+
+newest:
+	@scripts/make_environment.sh .venv-newest "$(NEWEST_PYTHON)" tools -e ".[django,$(EXTRAS)]" \
+		"Django==$(DJANGO_NEWEST); python_version >= '3.12'" $(TOOLS)
+
+peers:
+	@scripts/make_environment.sh .venv-peers "$(PYTHON)" peers "celery==5.7.*" huey
+
+docs-environment:
+	@scripts/make_environment.sh .venv-docs "$(PYTHON)" docs -e ".[django]" "Django==$(DJANGO_LTS)" Sphinx myst-parser furo
