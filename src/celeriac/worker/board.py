@@ -1,10 +1,10 @@
 """The board: a page of memory shared with a child, on which the child writes what it is running.
 
 The node reads it whenever it likes, without the child's help: while a C call holds the child's interpreter lock, and
-after the child's death. So the node knows which executions had begun, since when, and when their hard limit falls due.
+after the child's death. So the node knows which executions had begun, since when, and when their hard limit is due.
 
-One row per slot: the def slots first, then the coroutines'. A row is the work's sequence number (0: idle), the moment it
-began and its hard deadline (0: none), both by the monotonic clock, which all processes of a machine share.
+One row per slot: the def slots first, then the coroutines'. A row is the work's sequence number (0: idle), the moment
+it began and its hard deadline (0: none), both by the monotonic clock, which all processes of a machine share.
 """
 
 import mmap

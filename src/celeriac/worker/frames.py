@@ -122,11 +122,11 @@ class Lifecycle(Struct, array_like=True, tag=7):
 
 
 class Ping(Struct, array_like=True, tag=8):
-    """Are you there?"""
+    """Answer with a ``Pong``."""
 
 
 class Pong(Struct, array_like=True, tag=9):
-    """Yes."""
+    """The answer to a ``Ping``."""
 
 
 Frame = Work | Done | Started | Ready | BootFailed | Facts | Lifecycle | Ping | Pong

@@ -1,0 +1,63 @@
+"""An assignment: one delivery as the node handles it, from the broker's hand to its settlement."""
+
+import enum
+from dataclasses import dataclass, replace
+
+from celeriac.brokers.base import Delivery
+from celeriac.exceptions import UnreadableMessage
+from celeriac.protocol import envelope
+from celeriac.worker.frames import TaskFacts, Verdict
+
+__all__ = ["Assignment", "LaneKind", "assign"]
+
+
+class LaneKind(enum.IntEnum):
+    """The two kinds of slots in a child."""
+
+    DEF = 0
+    ASYNC = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A delivery, with what the node has read of its head."""
+
+    delivery: Delivery
+    task_id: str
+    #: None for protocol 1, whose name is in the body.
+    task_name: str | None
+    lane: LaneKind
+    #: Acked before it starts (``acks_late=False``): a lost child is a failure, never a second run.
+    acked_early: bool = False
+    #: An explicit ``False`` makes a lost child a failure at once; None redelivers.
+    reject_on_worker_lost: bool | None = None
+    #: Executions so far that ended with the death of their child.
+    crashes: int = 0
+    #: Runs alone: it was one of several running in a child that died.
+    suspect: bool = False
+    #: Set: it does not run, but ends like this.
+    verdict: Verdict | None = None
+
+    def with_verdict(self, verdict: Verdict) -> "Assignment":
+        """Return it with its end decided; it may be reported by any child, beside others."""
+        return replace(self, verdict=verdict, suspect=False)
+
+
+def assign(delivery: Delivery, tasks: dict[str, TaskFacts]) -> Assignment:
+    """Read a delivery's head; raises ``UnreadableMessage``."""
+    head = envelope.decode_head(delivery.envelope)
+    name = head.task_name
+    facts = tasks.get(name) if name is not None else None
+    crashes = head.headers.crashes
+    if not isinstance(crashes, int):
+        raise UnreadableMessage(f"The header celeriac-crashes of message {head.id} is {crashes!r}, not a number.")
+    return Assignment(
+        delivery=delivery,
+        task_id=head.id,
+        task_name=name,
+        lane=LaneKind.ASYNC if facts is not None and facts.is_async else LaneKind.DEF,
+        acked_early=facts is not None and not facts.acks_late,
+        reject_on_worker_lost=facts.reject_on_worker_lost if facts is not None else None,
+        crashes=crashes,
+        suspect=bool(head.headers.suspect),
+    )

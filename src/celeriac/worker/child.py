@@ -1,0 +1,158 @@
+"""A child, as its node sees it: the process, the two lanes to it, the board, and what it has been given."""
+
+import enum
+from collections.abc import Sequence
+
+from celeriac.supervision.child_process import ChildProcess
+from celeriac.supervision.spawner import Spawner
+from celeriac.worker.assignment import Assignment, LaneKind
+from celeriac.worker.board import Board, Row
+from celeriac.worker.dispatcher import Placement
+from celeriac.worker.frames import Frame, Work
+from celeriac.worker.lane import NodeLane
+from celeriac.worker.load import LaneLoad
+
+__all__ = ["Child", "ChildState"]
+
+_TARGET = "celeriac.worker.child_main:main"
+_NO_LIMIT = 1 << 62
+
+
+class ChildState(enum.Enum):
+    """How far a child is."""
+
+    #: Importing the app.
+    BOOTING = "booting"
+    #: Takes work.
+    READY = "ready"
+    #: Finishes what it has begun, then ends.
+    LEAVING = "leaving"
+
+
+class Child:
+    """One task child. A ``dispatcher.Workplace``."""
+
+    def __init__(
+        self,
+        spawner: Spawner,
+        argument: bytes,
+        *,
+        number: int,
+        slots: int,
+        async_slots: int,
+        max_tasks: int | None,
+        ahead_limit: int | None,
+        now: float,
+    ) -> None:
+        self.number = number
+        self.state = ChildState.BOOTING
+        self.started_at = now
+        self.exclusive = False
+        #: It shall leave when its successors are ready.
+        self.outgoing = False
+        #: The node has ordered its death; what ran in it is not to blame.
+        self.killed_for: str | None = None
+        #: The work whose hard limit it was killed for.
+        self.overdue: int | None = None
+        self.given = 0
+        self._max_tasks = max_tasks or _NO_LIMIT
+        self.lanes = (NodeLane(), NodeLane())
+        self.loads = (
+            LaneLoad(slots, ahead_limit=ahead_limit),
+            LaneLoad(async_slots, ahead_limit=ahead_limit),
+        )
+        self.board = Board.create(slots + async_slots)
+        descriptors = [*self.lanes[0].child_descriptors(), *self.lanes[1].child_descriptors(), self.board.descriptor]
+        self.process: ChildProcess = spawner.start(_TARGET, argument, fds=descriptors, name=f"child-{number}")
+        for lane in self.lanes:
+            lane.handed_over()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    @property
+    def accepts_work(self) -> bool:
+        """It is ready, and not about to leave."""
+        return self.state is ChildState.READY
+
+    @property
+    def allowance(self) -> int:
+        """How many more tasks it may be given before it is to be replaced."""
+        return self._max_tasks - self.given
+
+    @property
+    def is_busy(self) -> bool:
+        """It has been given something that has not ended."""
+        return bool(self.loads[0]) or bool(self.loads[1])
+
+    def give(self, lane: LaneKind, placements: "Sequence[Placement[Child]]") -> None:
+        """Send it work that the dispatcher has recorded."""
+        self.given += len(placements)
+        works = [
+            Work(
+                sequence=placement.sequence,
+                envelope=placement.assignment.delivery.envelope,
+                execution=placement.assignment.delivery.execution,
+                redelivered=placement.assignment.delivery.redelivered,
+                verdict=placement.assignment.verdict,
+            )
+            for placement in placements
+        ]
+        self.lanes[lane].send(works)
+
+    def take_back(self) -> list[Assignment]:
+        """Take back whatever it has not begun, without its help, and return it in order."""
+        taken: list[Assignment] = []
+        for lane, load in zip(self.lanes, self.loads, strict=True):
+            taken += load.remove_all(lane.take_back())
+        self.given -= len(taken)
+        return taken
+
+    def take_back_from(self, lane: LaneKind) -> list[Assignment]:
+        """Take back what one lane has not begun."""
+        taken = self.loads[lane].remove_all(self.lanes[lane].take_back())
+        self.given -= len(taken)
+        return taken
+
+    def read(self, lane: LaneKind) -> list[Frame]:
+        """Return what it has said on a lane."""
+        return self.lanes[lane].read()
+
+    def finish(self, sequence: int, now: float) -> Assignment | None:
+        """Forget an assignment that has ended, and return it; None if it was not (any more) this child's."""
+        for load in self.loads:
+            assignment = load.remove(sequence)
+            if assignment is not None:
+                load.progress_at = now
+                if assignment.suspect:
+                    self.exclusive = False
+                return assignment
+        return None
+
+    def running(self) -> list[Row]:
+        """Return what it is running at this moment, as it wrote on the board."""
+        return list(self.board.running())
+
+    def leave(self) -> list[Assignment]:
+        """Let it finish what it has begun and end; return what it had not begun."""
+        self.state = ChildState.LEAVING
+        taken = self.take_back()
+        for lane in self.lanes:
+            lane.close_tokens()
+        return taken
+
+    def kill(self, reason: str) -> None:
+        """End it now by SIGKILL, and not for its tasks' fault."""
+        if self.killed_for is None:
+            self.killed_for = reason
+        self.state = ChildState.LEAVING
+        self.process.kill()
+
+    def close(self) -> None:
+        """Release everything that belongs to a dead child. Safe to call twice."""
+        for lane in self.lanes:
+            lane.close()
+        self.board.close()
+        self.process.close()

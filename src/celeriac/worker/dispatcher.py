@@ -1,0 +1,170 @@
+"""The dispatcher: which child gets which delivery, and how many more the node should take from the broker.
+
+Pure bookkeeping: it neither sends nor receives. The node asks ``place`` what to send, and ``demand`` what to take.
+
+Rules:
+
+* A slot that is free gets the oldest waiting delivery of its kind; beyond that, lanes are filled ahead by time
+  (``load``).
+* The node takes from the broker only what its children have room for. When all ``def`` slots are busy but coroutines
+  are welcome, it may still meet ``def`` deliveries; it holds at most ``HELD`` of them and then takes nothing.
+* A suspect runs alone in a child: a child is reserved, runs empty, runs the suspect, and is free again.
+* What is acked before it starts is given to a free slot only: it must not be taken back.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from celeriac.worker.assignment import Assignment, LaneKind
+from celeriac.worker.load import LaneLoad
+from celeriac.worker.pace import Pace
+
+__all__ = ["Dispatcher", "Placement", "Workplace"]
+
+#: Deliveries of a kind that may be held while none of that kind's slots is free, per slot.
+HELD = 2
+
+
+class Workplace(Protocol):
+    """A child, as the dispatcher sees it."""
+
+    loads: tuple[LaneLoad, LaneLoad]
+    #: Reserved for a suspect, or running one.
+    exclusive: bool
+
+    @property
+    def accepts_work(self) -> bool:
+        """It is ready, and not about to leave."""
+
+    @property
+    def allowance(self) -> int:
+        """How many more assignments it may be given before it is to be replaced."""
+
+
+SomeWorkplace = TypeVar("SomeWorkplace", bound=Workplace)
+
+
+class Placement(NamedTuple, Generic[SomeWorkplace]):
+    """An assignment and the child that gets it, under this number."""
+
+    workplace: SomeWorkplace
+    sequence: int
+    assignment: Assignment
+
+
+class Dispatcher:
+    """Keeps the deliveries that wait for a slot."""
+
+    def __init__(self, pace: Pace, *, runs_async: bool) -> None:
+        self.pace = pace
+        self.runs_async = runs_async
+        self._waiting: tuple[deque[Assignment], deque[Assignment]] = (deque(), deque())
+        self._numbers = itertools.count(1)
+
+    @property
+    def waiting_count(self) -> int:
+        """How many deliveries wait for a slot."""
+        return len(self._waiting[0]) + len(self._waiting[1])
+
+    def add(self, assignment: Assignment) -> None:
+        """Let a new delivery wait at the end."""
+        self._waiting[assignment.lane].append(assignment)
+
+    def put_back(self, assignments: Iterable[Assignment]) -> None:
+        """Let deliveries wait at the front, in their order: they had been given to a child before."""
+        for assignment in reversed(list(assignments)):
+            self._waiting[assignment.lane].appendleft(assignment)
+
+    def withdraw(self) -> list[Assignment]:
+        """Return all that wait, to be given back to the broker; verdicts stay, for they must be reported here."""
+        withdrawn: list[Assignment] = []
+        for waiting in self._waiting:
+            withdrawn += [assignment for assignment in waiting if assignment.verdict is None]
+            kept = [assignment for assignment in waiting if assignment.verdict is not None]
+            waiting.clear()
+            waiting.extend(kept)
+        return withdrawn
+
+    def place(self, workplaces: Sequence[SomeWorkplace], now: float) -> list[Placement[SomeWorkplace]]:
+        """Decide which waiting deliveries go where now, and record them in the children's loads.
+
+        What cannot be placed yet stays, and what stands behind it is tried: a suspect that waits for an empty child
+        does not keep the others from running.
+        """
+        placements: list[Placement[SomeWorkplace]] = []
+        for lane in LaneKind:
+            waiting = self._waiting[lane]
+            left: deque[Assignment] = deque()
+            while waiting:
+                assignment = waiting.popleft()
+                workplace = self._choose(workplaces, assignment)
+                if workplace is not None:
+                    placements.append(self._give(workplace, assignment, now))
+                    continue
+                left.append(assignment)
+                if not assignment.suspect and not assignment.acked_early:
+                    break
+            waiting.extendleft(reversed(left))
+        return placements
+
+    def _give(self, workplace: SomeWorkplace, assignment: Assignment, now: float) -> Placement[SomeWorkplace]:
+        sequence = next(self._numbers)
+        expected = self.pace.expected(assignment.task_name)
+        workplace.loads[assignment.lane].add(sequence, assignment, expected, now)
+        if assignment.suspect:
+            workplace.exclusive = True
+        return Placement(workplace, sequence, assignment)
+
+    def _choose(self, workplaces: Sequence[SomeWorkplace], assignment: Assignment) -> SomeWorkplace | None:
+        if assignment.suspect:
+            return self._choose_alone(workplaces)
+        lane, size = assignment.lane, len(assignment.delivery.envelope)
+        expected = self.pace.expected(assignment.task_name)
+        best: SomeWorkplace | None = None
+        best_rank = (0, 0.0)
+        for workplace in workplaces:
+            if workplace.exclusive or not workplace.accepts_work or workplace.allowance <= 0:
+                continue
+            load = workplace.loads[lane]
+            rank = (-load.idle_slots, load.expected)
+            if best is not None and rank >= best_rank:
+                continue
+            if load.idle_slots or (not assignment.acked_early and load.room_for(expected, size)):
+                best, best_rank = workplace, rank
+        return best
+
+    def _choose_alone(self, workplaces: Sequence[SomeWorkplace]) -> SomeWorkplace | None:
+        candidates = [workplace for workplace in workplaces if workplace.accepts_work and workplace.allowance > 0]
+        reserved = [workplace for workplace in candidates if workplace.exclusive]
+        for workplace in reserved or candidates:
+            if not any(workplace.loads):
+                return workplace
+        if candidates and not reserved:
+            emptiest = min(candidates, key=lambda workplace: sum(load.expected for load in workplace.loads))
+            emptiest.exclusive = True
+        return None
+
+    def demand(self, workplaces: Sequence[Workplace]) -> int:
+        """Return how many more deliveries the node should take from the broker now."""
+        typical = self.pace.overall
+        spare = [0, 0]
+        slots = [0, 0]
+        for workplace in workplaces:
+            if workplace.exclusive or not workplace.accepts_work:
+                continue
+            allowance = workplace.allowance
+            for lane in LaneKind:
+                load = workplace.loads[lane]
+                spare[lane] += max(0, min(load.spare(typical), allowance))
+                slots[lane] += load.slots
+        wanted_def = spare[LaneKind.DEF] - len(self._waiting[LaneKind.DEF])
+        if not self.runs_async:
+            return max(0, wanted_def)
+        wanted_async = spare[LaneKind.ASYNC] - len(self._waiting[LaneKind.ASYNC])
+        if wanted_def > 0 and wanted_async > 0:
+            return max(wanted_def, min(wanted_async, HELD * max(1, slots[LaneKind.DEF]) + wanted_def))
+        full = LaneKind.DEF if wanted_def <= 0 else LaneKind.ASYNC
+        room_to_hold = HELD * max(1, slots[full]) - len(self._waiting[full])
+        return max(0, min(max(wanted_def, wanted_async), room_to_hold))

@@ -1,0 +1,253 @@
+"""The intake: the consumer thread, which alone talks to the broker.
+
+Its duties, in one loop: settle what has ended, renew the lease, give dead nodes' deliveries back, take as many
+deliveries as are wanted. The main thread hands over orders and picks up what has come in; neither ever waits for the
+other. While the broker is away the intake tries again with growing pauses, keeps every order, says so once in the log,
+and once more when it is back; the main thread and the children go on meanwhile.
+"""
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from celeriac.backends.base import ResultBackend, StoredResult
+from celeriac.brokers.base import Broker, Consumer, Delivery, Outcome, Settlement
+from celeriac.exceptions import OperationalError
+from celeriac.protocol.message import Message
+from celeriac.routing import Queue
+
+__all__ = ["Intake", "Keep"]
+
+logger = logging.getLogger("celeriac.worker.intake")
+
+#: Seconds between two attempts while the broker is away: the first and the longest pause.
+_PAUSES = (0.1, 5.0)
+#: Deliveries taken at once, at most: a batch must not hold the store for long.
+_BATCH = 500
+#: Seconds a take waits before the loop looks at its other duties.
+_TURN = 1.0
+
+
+class Keep(NamedTuple):
+    """What to keep of an execution whose delivery has been acked before."""
+
+    result: StoredResult | None
+    follow_ups: tuple[Message, ...] = ()
+
+
+class Intake:
+    """Owns the consumer. ``start``, then ``stop``; every other method is for the main thread."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        backend: ResultBackend,
+        queues: Sequence[Queue],
+        *,
+        node: str,
+        lease: float,
+        status: Callable[[], bytes],
+    ) -> None:
+        self._broker = broker
+        self._backend = backend
+        self._queues = queues
+        self._node = node
+        self._lease = lease
+        self._status = status
+        self._lock = threading.Lock()
+        self._changed = threading.Event()
+        self._settlements: list[Settlement] = []
+        self._keeps: list[Keep] = []
+        self._acks_first: list[Settlement] = []
+        self._incoming: deque[Delivery] = deque()
+        self._acked: deque[Delivery] = deque()
+        self._wanted = 0
+        self._stopping = False
+        self._consumer: Consumer | None = None
+        self._renewed_at = 0.0
+        self._down_since: float | None = None
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+        self._thread = threading.Thread(target=self._run, name="consumer", daemon=True)
+
+    # For the main thread.
+
+    def start(self) -> None:
+        """Connect and begin; raises ``OperationalError`` when the broker cannot be used at all."""
+        self._broker.open()
+        self._backend.open()
+        self._consumer = self._broker.consumer(self._queues, node=self._node, results=self._backend, lease=self._lease)
+        self._thread.start()
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when something has come in."""
+        return self._reader
+
+    @property
+    def is_connected(self) -> bool:
+        """The last call to the broker succeeded."""
+        return self._down_since is None
+
+    @property
+    def is_alive(self) -> bool:
+        """The thread runs."""
+        return self._thread.is_alive()
+
+    def want(self, count: int) -> None:
+        """Ask for up to this many deliveries, those that have come in already included."""
+        if count != self._wanted:
+            grew = count > self._wanted
+            self._wanted = count
+            if grew:
+                self._wake()
+
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Have deliveries settled soon; in batches, in this order."""
+        if settlements:
+            with self._lock:
+                self._settlements.extend(settlements)
+            self._wake()
+
+    def keep(self, keeps: Sequence[Keep]) -> None:
+        """Have results stored and follow-ups published that belong to no delivery any more."""
+        if keeps:
+            with self._lock:
+                self._keeps.extend(keeps)
+            self._wake()
+
+    def ack_first(self, deliveries: Sequence[Delivery]) -> None:
+        """Have deliveries acked; each comes back by ``collect`` when it is done, and may run then."""
+        if deliveries:
+            with self._lock:
+                self._acks_first.extend(Settlement(delivery=each, outcome=Outcome.ACK) for each in deliveries)
+            self._wake()
+
+    def collect(self) -> tuple[list[Delivery], list[Delivery]]:
+        """Return what has come in: new deliveries, and those of ``ack_first`` that are acked now."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._reader, 4096)
+        with self._lock:
+            incoming, acked = list(self._incoming), list(self._acked)
+            self._incoming.clear()
+            self._acked.clear()
+            self._wanted = max(0, self._wanted - len(incoming))
+        return incoming, acked
+
+    def stop(self, timeout: float) -> bool:
+        """Settle what is left, give back the lease and end; return whether that was done in time (seconds)."""
+        self._stopping = True
+        self._wake()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        consumer = self._consumer
+        if consumer is not None:
+            consumer.wake()
+
+    # The consumer thread.
+
+    def _run(self) -> None:
+        assert self._consumer is not None
+        consumer = self._consumer
+        pause = _PAUSES[0]
+        while True:
+            try:
+                self._turn(consumer)
+                self._came_back()
+                pause = _PAUSES[0]
+            except OperationalError as error:
+                self._went_away(error)
+                if self._stopping:
+                    break
+                self._changed.wait(pause)
+                self._changed.clear()
+                pause = min(_PAUSES[1], pause * 2)
+            if self._stopping and not self._has_orders():
+                break
+        with contextlib.suppress(OperationalError):
+            consumer.close()
+
+    def _turn(self, consumer: Consumer) -> None:
+        self._changed.clear()
+        self._settle_all(consumer)
+        now = time.monotonic()
+        if now - self._renewed_at > self._lease / 3:
+            self._renew(consumer)
+            self._renewed_at = now
+        if self._stopping:
+            return
+        with self._lock:
+            limit = min(_BATCH, self._wanted - len(self._incoming))
+        if limit <= 0:
+            self._changed.wait(_TURN)
+            return
+        deliveries = consumer.receive(limit, _TURN)
+        if deliveries:
+            with self._lock:
+                self._incoming.extend(deliveries)
+            self._notify()
+
+    def _renew(self, consumer: Consumer) -> None:
+        if not consumer.renew(self._status()):
+            logger.warning(
+                "This node's lease had ended: other nodes may have taken its deliveries. Results of tasks that others "
+                "have begun since will be refused."
+            )
+        recovered = consumer.recover()
+        if recovered:
+            logger.warning("Gave %d deliveries of dead nodes back to their queues.", recovered)
+
+    def _settle_all(self, consumer: Consumer) -> None:
+        if self._acks_first:
+            batch = self._acks_first[:_BATCH]
+            refused = {id(each.delivery) for each in consumer.settle(batch)}
+            with self._lock:
+                del self._acks_first[: len(batch)]
+                self._acked.extend(each.delivery for each in batch if id(each.delivery) not in refused)
+            self._notify()
+        while self._settlements:
+            settlements = self._settlements[:_BATCH]
+            for refused_settlement in consumer.settle(settlements):
+                logger.warning(
+                    "Refused the end of delivery %s from queue %s: another worker has taken it since.",
+                    refused_settlement.delivery.tag,
+                    refused_settlement.delivery.queue,
+                )
+            with self._lock:
+                del self._settlements[: len(settlements)]
+        while self._keeps:
+            keeps = self._keeps[:_BATCH]
+            follow_ups = [message for keep in keeps for message in keep.follow_ups]
+            results = [keep.result for keep in keeps if keep.result is not None]
+            if follow_ups:
+                self._broker.publish(follow_ups)
+            if results:
+                self._backend.store(results)
+            with self._lock:
+                del self._keeps[: len(keeps)]
+
+    def _has_orders(self) -> bool:
+        return bool(self._settlements or self._keeps or self._acks_first)
+
+    def _notify(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._writer, b"\0")
+
+    def _went_away(self, error: OperationalError) -> None:
+        if self._down_since is None:
+            self._down_since = time.monotonic()
+            logger.error("The broker cannot be used; trying again until it is back. %s", error)
+
+    def _came_back(self) -> None:
+        if self._down_since is not None:
+            logger.warning("The broker is back after %.1f s.", time.monotonic() - self._down_since)
+            self._down_since = None

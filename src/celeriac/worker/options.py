@@ -1,0 +1,64 @@
+"""What a worker is told: by its command line, and by the app through the app process."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import Struct
+
+__all__ = ["ChildBoot", "Executor", "WorkerOptions"]
+
+#: Where code of the user's runs, as ``-P`` names it, and the names Celery uses for the same.
+Executor = str
+EXECUTORS = {"processes": "processes", "prefork": "processes", "threads": "threads", "solo": "solo"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """The command line of ``celeriac worker``. None means: as the settings say."""
+
+    #: What ``-A`` says, for ``loader`` to find.
+    app: str
+    #: ``module:function`` that turns ``app`` into the app object.
+    loader: str
+    hostname: str | None = None
+    executor: Executor | None = None
+    concurrency: int | None = None
+    queues: tuple[str, ...] = ()
+    exclude_queues: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    broker: str | None = None
+    result_backend: str | None = None
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    max_tasks_per_child: int | None = None
+    #: KiB, as in Celery.
+    max_memory_per_child: int | None = None
+    prefetch_multiplier: int | None = None
+    #: Seconds a warm shutdown may take.
+    shutdown_timeout: float | None = None
+    loglevel: str = "WARNING"
+    log_json: bool = False
+    color: bool | None = None
+    purge: bool = False
+    reload: bool = False
+    #: Further settings from the command line.
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class ChildBoot(Struct, array_like=True):
+    """What an app process or a child needs to know to begin."""
+
+    app: str
+    loader: str
+    hostname: str
+    #: Settings the command line has set.
+    overrides: dict[str, Any]
+    include: list[str]
+    #: ``threads``, else the main thread.
+    executor: str
+    slots: int
+    async_slots: int
+    loglevel: str
+    log_json: bool
+    color: bool
+    name: str
