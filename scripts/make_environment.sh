@@ -65,9 +65,9 @@ if ! "$directory/bin/python" -m pip --version >/dev/null 2>&1; then
     esac
     echo "Creating $directory with $("$python" -V) ($python)."
     "$python" -m venv --clear "$directory"
+    echo "$choice" >"$directory/.celeriac-python"
 fi
 pwd >"$directory/.celeriac-place"
-echo "$choice" >"$directory/.celeriac-python"
 
 echo "Installing into $directory: $*"
 if ! "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$@"; then
