@@ -21,7 +21,9 @@ CELERIAC = Rules(
         "celeriac.schedules": 1,
         "celeriac.setting": 1,
         "celeriac.settings": 1,
+        "celeriac.settings_foreign": 1,
         "celeriac.settings_kinds": 1,
+        "celeriac.settings_table": 1,
         "celeriac.signals": 1,
         "celeriac.states": 1,
         "celeriac.version": 1,
@@ -44,6 +46,7 @@ CELERIAC = Rules(
         "celeriac.publishing": 4,
         "celeriac.request": 4,
         "celeriac.result": 4,
+        "celeriac.result_format": 4,
         "celeriac.task": 4,
         # 5 runtimes
         "celeriac.beat": 5,
