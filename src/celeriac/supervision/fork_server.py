@@ -1,0 +1,248 @@
+"""Children forked from a clean process: fast to start, and never a copy of a process with threads or connections."""
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+
+from celeriac.exceptions import ImproperlyConfigured
+from celeriac.supervision import frames
+from celeriac.supervision.child_process import ChildProcess, is_readable
+from celeriac.supervision.ending import UNKNOWN_ENDING, Ending
+from celeriac.supervision.interpreter import Surroundings, command, environment
+from celeriac.supervision.lifeline import Lifeline
+from celeriac.supervision.process_control import adopt_orphans
+from celeriac.supervision.report import REPORT
+from celeriac.supervision.spawner import Spawner, check_target
+
+__all__ = ["ForkServer"]
+
+#: Seconds within which a server that was told to end does so.
+_END_PATIENCE = 1.0
+#: Seconds within which a child's exit status follows the news of its death.
+_REPORT_PATIENCE = 1.0
+#: Servers that may be lost over one start before it fails.
+_ATTEMPTS = 3
+
+
+class ForkServer(Spawner):
+    """Keeps one fork server and asks it for children.
+
+    The server is started by ``open`` or the first ``start``, in a session of its own. When it dies, its children live
+    on and are still watched, and the next ``start`` starts a new server. This process then becomes their parent (on
+    Linux it declares itself the one that adopts orphans), which is how it learns their exit statuses. ``close`` ends
+    the server and no child: whoever started the children ends them.
+
+    ``preload`` names modules (``"module"``, or ``"module:function"`` to call a function too) that the server imports
+    before it serves. A preloaded module that leaves threads or sockets open is refused.
+    """
+
+    def __init__(
+        self, *, preload: Sequence[str] = (), boot_timeout: float = 120.0, start_timeout: float = 30.0
+    ) -> None:
+        """Remember what is needed; nothing is started. Both timeouts are in seconds."""
+        self._preload = list(preload)
+        self._boot_timeout = boot_timeout
+        self._start_timeout = start_timeout
+        self._server: _Server | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id; None before the first start and after ``close``."""
+        server = self._server
+        return server.process.pid if server else None
+
+    def open(self) -> None:
+        """Start the server and wait until it is ready. Safe to call twice.
+
+        Raises ``ImproperlyConfigured`` when a module cannot be preloaded, ``ChildProcessError`` when the server dies
+        over it, ``TimeoutError`` after ``boot_timeout`` seconds.
+        """
+        with self._lock:
+            self._ready_server()
+
+    def start(self, target: str, argument: bytes, *, fds: Sequence[int] = (), name: str = "") -> ChildProcess:
+        """See ``Spawner.start``; raises what ``open`` raises too."""
+        check_target(target)
+        if len(fds) > frames.MAX_DESCRIPTORS - 2:
+            raise ValueError(f"{len(fds)} descriptors are too many: a child can be given {frames.MAX_DESCRIPTORS - 2}.")
+        start = frames.Start(target=target, argument=argument, name=name, descriptors=len(fds) + 2)
+        with self._lock:
+            for _ in range(_ATTEMPTS):
+                server = self._ready_server()
+                try:
+                    return server.start(start, fds)
+                except (EOFError, ConnectionError, TimeoutError):
+                    ending = self._drop_server()
+                except _RefusedError as refused:
+                    raise refused.error from None
+                except BaseException:
+                    # The exchange was cut in two; nobody knows what the next answer would belong to.
+                    self._drop_server()
+                    raise
+        raise ChildProcessError(
+            f"No child could be started: the fork server was lost {_ATTEMPTS} times; the last one {ending.describe()}."
+        )
+
+    def close(self) -> None:
+        """End the server. Its children are not ended by that. Safe to call twice; ``start`` fails afterwards."""
+        with self._lock:
+            self._closed = True
+            if self._server:
+                self._server.end()
+                self._server = None
+
+    def _ready_server(self) -> "_Server":
+        if self._closed:
+            raise RuntimeError("The fork server is closed; make a new ForkServer.")
+        if self._server and self._server.process.poll() is not None:
+            self._drop_server()
+        if not self._server:
+            adopt_orphans()
+            self._server = _Server(self._preload, boot_timeout=self._boot_timeout, start_timeout=self._start_timeout)
+        return self._server
+
+    def _drop_server(self) -> Ending:
+        server, self._server = self._server, None
+        return server.kill() if server else UNKNOWN_ENDING
+
+
+class ForkedChild(ChildProcess):
+    """A child of the fork server, or an orphan of one that has died."""
+
+    def __init__(
+        self, pid: int, *, name: str, pidfd: int | None, report: int, lifeline: Lifeline, server: "_Server"
+    ) -> None:
+        super().__init__(pid, name=name, pidfd=pidfd, watched=report if pidfd is None else pidfd, lifeline=lifeline)
+        self._report = report
+        self._server = server
+
+    def _collect(self) -> Ending | None:
+        """Ask the server, which reaps; when it has died, this process is the parent."""
+        if is_readable(self._report, _REPORT_PATIENCE):
+            report = os.read(self._report, REPORT.size)
+            if report:
+                return Ending.from_wait_status(*REPORT.unpack(report))
+        self._server.wait(_REPORT_PATIENCE)
+        return self._collect_adopted()
+
+    def _collect_adopted(self) -> Ending:
+        try:
+            if self._pidfd is None:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                return Ending.from_wait_status(status) if pid else UNKNOWN_ENDING
+            result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:
+            return UNKNOWN_ENDING
+        if result is None:
+            return UNKNOWN_ENDING
+        if result.si_code == os.CLD_EXITED:
+            return Ending(result.si_status, None)
+        return Ending(None, result.si_status)
+
+    def _release(self) -> None:
+        if self._report != self._watched:
+            os.close(self._report)
+        super()._release()
+
+
+class _RefusedError(Exception):
+    """The server lives and says no."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class _Server:
+    """One fork server process and the connection to it. Used under its owner's lock, except ``wait``."""
+
+    def __init__(self, preload: list[str], *, boot_timeout: float, start_timeout: float) -> None:
+        self._lifeline = Lifeline()
+        self._connection, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                command("celeriac.supervision.fork_server_main", str(theirs.fileno()), str(self._lifeline.child_end)),
+                stdin=subprocess.DEVNULL,
+                env=environment(),
+                pass_fds=(theirs.fileno(), self._lifeline.child_end),
+                start_new_session=True,
+            )
+        self._lifeline.handed_over()
+        try:
+            self._boot(preload, boot_timeout)
+        except BaseException:
+            self.kill()
+            raise
+        self._connection.settimeout(start_timeout)
+
+    def start(self, start: frames.Start, fds: Sequence[int]) -> ForkedChild:
+        lifeline = Lifeline()
+        report, report_writer = os.pipe()
+        try:
+            frames.send(self._connection, start, [lifeline.child_end, report_writer, *fds])
+            pid, pidfd = self._started(start)
+        except BaseException:
+            # A child that was forked nevertheless waits for its release, and is refused it.
+            lifeline.cut()
+            os.close(report)
+            raise
+        finally:
+            os.close(report_writer)
+        lifeline.handed_over()
+        child = ForkedChild(pid, name=start.name, pidfd=pidfd, report=report, lifeline=lifeline, server=self)
+        lifeline.release()
+        return child
+
+    def wait(self, timeout: float) -> None:
+        """Wait until the server has ended, if it does within ``timeout`` seconds."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout)
+
+    def end(self) -> None:
+        """Let the server exit, and see to it that it does."""
+        try:
+            frames.send(self._connection, frames.End())
+        except OSError:
+            pass
+        else:
+            self.wait(_END_PATIENCE)
+        self.kill()
+
+    def kill(self) -> Ending:
+        """End the server at once; return how it ended."""
+        self.process.kill()
+        self.process.wait()
+        self._connection.close()
+        self._lifeline.cut()
+        return Ending.from_return_code(self.process.returncode)
+
+    def _boot(self, preload: list[str], timeout: float) -> None:
+        self._connection.settimeout(timeout)
+        try:
+            frames.send(self._connection, frames.Boot(surroundings=Surroundings.current(), preload=preload))
+            answer, _ = frames.receive_from_server(self._connection)
+        except TimeoutError:
+            raise TimeoutError(f"The fork server was not ready within {timeout:g} s. Preloaded: {preload}.") from None
+        except (EOFError, ConnectionError):
+            ending = self.kill()
+            raise ChildProcessError(
+                f"The fork server {ending.describe()} before it was ready; its stderr says more."
+            ) from None
+        if isinstance(answer, frames.Refusal):
+            error = ImproperlyConfigured(answer.message)
+            if answer.details:
+                error.add_note(answer.details)
+            raise error
+
+    def _started(self, start: frames.Start) -> tuple[int, int | None]:
+        answer, descriptors = frames.receive_from_server(self._connection)
+        if isinstance(answer, frames.Started):
+            return answer.pid, descriptors[0] if descriptors else None
+        if isinstance(answer, frames.Refusal):
+            name = f" {start.name!r}" if start.name else ""
+            raise _RefusedError(OSError(answer.error_number, f"The child{name} cannot be started: {answer.message}"))
+        raise ConnectionError(f"The fork server answered {answer!r} to a start.")
