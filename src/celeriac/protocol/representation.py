@@ -1,0 +1,156 @@
+"""How a call's arguments look in logs and lists: a ``repr`` that is cut short and never fails.
+
+The text goes over the wire (``argsrepr``, ``kwargsrepr``) and is the same as Celery's (``celery/utils/saferepr.py``),
+also in how it is cut: containers are closed, what is left out is ``...``.
+"""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from numbers import Number
+from typing import Any
+
+__all__ = ["MAX_LENGTH", "MAX_LEVELS", "represent"]
+
+#: Characters, closing brackets and dots not counted.
+MAX_LENGTH = 1024
+#: Containers inside containers that are written out; 0 stands for all.
+MAX_LEVELS = 3
+
+
+class _FullError(Exception):
+    """The text is as long as it may be: only brackets are closed now."""
+
+
+def represent(value: Any, *, max_length: int = MAX_LENGTH, max_levels: int = MAX_LEVELS) -> str:
+    """Return the value as text; never raises, whatever the value's own ``repr`` does."""
+    writer = _Writer(max_length, max_levels)
+    try:
+        writer.write(value)
+    except _FullError:
+        pass
+    except RecursionError:
+        return "..."
+    text = "".join(writer.parts)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class _Writer:
+    """Writes one value, counting characters down."""
+
+    __slots__ = ("_level", "_max_levels", "_open", "_room", "parts")
+
+    def __init__(self, max_length: int, max_levels: int) -> None:
+        self.parts: list[str] = []
+        self._room = max_length
+        self._max_levels = max_levels
+        self._level = 0
+        #: The ids of the containers being written.
+        self._open: set[int] = set()
+
+    def write(self, value: Any) -> None:
+        """Write a value; raises ``_FullError`` when nothing more fits."""
+        if isinstance(value, Decimal):
+            self._write_text(_attempt(repr, value))
+        elif isinstance(value, Number):
+            self._write_text(_attempt(str, value))
+        elif isinstance(value, (str, bytes)):
+            self._check_room()
+            self._put(_quote(value, self._room))
+        elif isinstance(value, (tuple, list, dict, set, frozenset)):
+            self._write_container(value)
+        else:
+            self._write_text(_attempt(repr, value))
+
+    def _write_container(self, container: Any) -> None:
+        if isinstance(container, (set, frozenset)) and not container:
+            self._write_text(f"{type(container).__name__}()")
+            return
+        opening, closing = _brackets(container)
+        if self._max_levels and self._level >= self._max_levels:
+            self._write_mark(f"{opening}...{closing}")
+            return
+        if id(container) in self._open:
+            self._write_text(f"<Recursion on {type(container).__name__} with id={id(container)}>")
+            return
+        self._write_mark(opening)
+        self._open.add(id(container))
+        self._level += 1
+        try:
+            self._write_items(container)
+        except _FullError:
+            self.parts.append(closing)
+            raise
+        self._level -= 1
+        self._open.discard(id(container))
+        self._put(closing)
+
+    def _write_items(self, container: Iterable[Any]) -> None:
+        between = False
+        if isinstance(container, dict):
+            for key, value in container.items():
+                if between:
+                    self._write_mark(", ")
+                between = True
+                self._check_room()
+                self._put(represent(key, max_length=self._room, max_levels=self._max_levels))
+                self._write_mark(": ")
+                self.write(value)
+        else:
+            for value in container:
+                if between:
+                    self._write_mark(", ")
+                between = True
+                self.write(value)
+
+    def _write_text(self, text: str) -> None:
+        self._check_room()
+        self._put(_cut(text, self._room))
+
+    def _write_mark(self, mark: str) -> None:
+        self._check_room()
+        self._put(mark)
+
+    def _check_room(self) -> None:
+        if self._room <= 0:
+            self.parts.append(", ...")
+            raise _FullError
+
+    def _put(self, text: str) -> None:
+        self.parts.append(text)
+        self._room -= len(text)
+
+
+def _brackets(container: Any) -> tuple[str, str]:
+    if isinstance(container, dict):
+        return "{", "}"
+    if isinstance(container, list):
+        return "[", "]"
+    if isinstance(container, tuple):
+        return "(", ",)" if len(container) == 1 else ")"
+    if type(container) is set:
+        return "{", "}"
+    return f"{type(container).__name__}({{", "})"
+
+
+def _quote(value: str | bytes, room: int) -> str:
+    if isinstance(value, str):
+        return "'" + _cut(value, room).replace("'", "\\'") + "'"
+    dots = "..." if len(value) > room else ""
+    value = value[:room]
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        text = value.hex()
+    return f"b'{text}{dots}'"
+
+
+def _cut(text: str, room: int) -> str:
+    """Cut at a space if there is one: half a word tells less than none."""
+    return text if len(text) < room else text[:room].rsplit(" ", 1)[0] + "..."
+
+
+def _attempt(convert: Callable[[Any], str], value: Any) -> str:
+    try:
+        return convert(value)
+    except Exception as error:  # noqa: BLE001 - code of the user's: a call shall not fail for its looks
+        return f"<Unrepresentable {type(value)!r} at {id(value):#x}: {type(error).__name__}>"
