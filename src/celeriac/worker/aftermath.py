@@ -44,6 +44,8 @@ class Aftermath:
     again: list[Assignment] = field(default_factory=list)
     #: For the broker: replaced by themselves with a new header.
     settlements: list[Settlement] = field(default_factory=list)
+    #: Even their verdict has cost a child its life: the node reports it itself.
+    hopeless: list[Assignment] = field(default_factory=list)
     #: Lines for the log.
     remarks: list[str] = field(default_factory=list)
 
@@ -61,8 +63,10 @@ def judge(casualties: Sequence[Casualty], *, ending: str, to_blame: bool, max_cr
         assignment = casualty.assignment
         if casualty.overdue_after is not None:
             aftermath.again.append(assignment.with_verdict(Verdict("TimeLimitExceeded", [casualty.overdue_after])))
-        elif not casualty.was_running or assignment.verdict is not None:
+        elif not casualty.was_running:
             aftermath.again.append(assignment)
+        elif assignment.verdict is not None:
+            (aftermath.hopeless if to_blame else aftermath.again).append(assignment)
         elif _fails_at_once(assignment):
             sentence = f"The process that ran the task {ending}."
             aftermath.again.append(assignment.with_verdict(Verdict("WorkerLostError", [sentence])))
@@ -85,7 +89,7 @@ def _count(aftermath: Aftermath, assignment: Assignment, ending: str, max_crashe
     if crashes >= max_crashes:
         sentence = f"The process that ran the task {ending}, {crashes} times in all; it is kept as a dead letter."
         aftermath.remarks.append(_remark(assignment, f"has lost its process {crashes} times; it becomes a dead letter"))
-        aftermath.again.append(assignment.with_verdict(Verdict("WorkerLostError", [sentence])))
+        aftermath.again.append(assignment.with_verdict(Verdict("WorkerLostError", [sentence], dead_letter=True)))
         return
     aftermath.remarks.append(_remark(assignment, f"lost its process ({crashes} of {max_crashes} times); it runs again"))
     aftermath.settlements.append(_replace(assignment, crashes=crashes, suspect=False))

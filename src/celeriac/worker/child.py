@@ -54,6 +54,8 @@ class Child:
         self.killed_for: str | None = None
         #: The work whose hard limit it was killed for.
         self.overdue: int | None = None
+        #: Seconds of that limit.
+        self.overdue_after = 0.0
         self.given = 0
         self._max_tasks = max_tasks or _NO_LIMIT
         self.lanes = (NodeLane(), NodeLane())

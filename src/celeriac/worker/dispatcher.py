@@ -14,7 +14,7 @@ Rules:
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from celeriac.worker.assignment import Assignment, LaneKind
@@ -77,14 +77,14 @@ class Dispatcher:
         for assignment in reversed(list(assignments)):
             self._waiting[assignment.lane].appendleft(assignment)
 
-    def withdraw(self) -> list[Assignment]:
-        """Return all that wait, to be given back to the broker; verdicts stay, for they must be reported here."""
+    def withdraw(self, is_movable: Callable[[Assignment], bool]) -> list[Assignment]:
+        """Return those that wait and are movable, to be given back to the broker; the others go on waiting."""
         withdrawn: list[Assignment] = []
         for waiting in self._waiting:
-            withdrawn += [assignment for assignment in waiting if assignment.verdict is None]
-            kept = [assignment for assignment in waiting if assignment.verdict is not None]
+            assignments = list(waiting)
             waiting.clear()
-            waiting.extend(kept)
+            for assignment in assignments:
+                (withdrawn if is_movable(assignment) else waiting).append(assignment)
         return withdrawn
 
     def place(self, workplaces: Sequence[SomeWorkplace], now: float) -> list[Placement[SomeWorkplace]]:

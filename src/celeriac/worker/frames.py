@@ -41,6 +41,8 @@ class Verdict(Struct, array_like=True):
     #: Name of a class in ``celeriac.exceptions``.
     error: str
     arguments: list[Any]
+    #: The message is to be kept as a dead letter.
+    dead_letter: bool = False
 
 
 class Work(Struct, array_like=True, tag=1):

@@ -21,7 +21,7 @@ from celeriac.exceptions import OperationalError
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
 
-__all__ = ["Intake", "Keep"]
+__all__ = ["Arrivals", "Intake", "Keep"]
 
 logger = logging.getLogger("celeriac.worker.intake")
 
@@ -40,8 +40,18 @@ class Keep(NamedTuple):
     follow_ups: tuple[Message, ...] = ()
 
 
+class Arrivals(NamedTuple):
+    """What the consumer thread has for the main thread."""
+
+    deliveries: list[Delivery]
+    #: Those of ``ack_first`` that are acked now, and may begin.
+    acked: list[Delivery]
+    #: Those of ``ack_first`` that another node has taken.
+    lost: list[Delivery]
+
+
 class Intake:
-    """Owns the consumer. ``start``, then ``stop``; every other method is for the main thread."""
+    """Owns the consumer. ``connect``, ``start``, then ``stop``; every other method is for the main thread."""
 
     def __init__(
         self,
@@ -65,7 +75,8 @@ class Intake:
         self._keeps: list[Keep] = []
         self._acks_first: list[Settlement] = []
         self._incoming: deque[Delivery] = deque()
-        self._acked: deque[Delivery] = deque()
+        self._acked: list[Delivery] = []
+        self._not_acked: list[Delivery] = []
         self._wanted = 0
         self._stopping = False
         self._consumer: Consumer | None = None
@@ -128,16 +139,16 @@ class Intake:
                 self._acks_first.extend(Settlement(delivery=each, outcome=Outcome.ACK) for each in deliveries)
             self._wake()
 
-    def collect(self) -> tuple[list[Delivery], list[Delivery]]:
-        """Return what has come in: new deliveries, and those of ``ack_first`` that are acked now."""
+    def collect(self) -> Arrivals:
+        """Return what has come in since the last time."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._reader, 4096)
         with self._lock:
-            incoming, acked = list(self._incoming), list(self._acked)
+            arrivals = Arrivals(list(self._incoming), self._acked, self._not_acked)
             self._incoming.clear()
-            self._acked.clear()
-            self._wanted = max(0, self._wanted - len(incoming))
-        return incoming, acked
+            self._acked, self._not_acked = [], []
+            self._wanted = max(0, self._wanted - len(arrivals.deliveries))
+        return arrivals
 
     def stop(self, timeout: float) -> bool:
         """Settle what is left, give back the lease and end; return whether that was done in time (seconds)."""
@@ -212,28 +223,58 @@ class Intake:
             refused = {id(each.delivery) for each in consumer.settle(batch)}
             with self._lock:
                 del self._acks_first[: len(batch)]
-                self._acked.extend(each.delivery for each in batch if id(each.delivery) not in refused)
+                for settlement in batch:
+                    lost = id(settlement.delivery) in refused
+                    (self._not_acked if lost else self._acked).append(settlement.delivery)
             self._notify()
-        while self._settlements:
-            settlements = self._settlements[:_BATCH]
-            for refused_settlement in consumer.settle(settlements):
-                logger.warning(
-                    "Refused the end of delivery %s from queue %s: another worker has taken it since.",
-                    refused_settlement.delivery.tag,
-                    refused_settlement.delivery.queue,
-                )
-            with self._lock:
-                del self._settlements[: len(settlements)]
+        # STARTED results are among the keeps, and must not come after what ended the task.
         while self._keeps:
             keeps = self._keeps[:_BATCH]
-            follow_ups = [message for keep in keeps for message in keep.follow_ups]
-            results = [keep.result for keep in keeps if keep.result is not None]
-            if follow_ups:
-                self._broker.publish(follow_ups)
-            if results:
-                self._backend.store(results)
+            self._keep_all(keeps)
             with self._lock:
                 del self._keeps[: len(keeps)]
+        while self._settlements:
+            settlements = self._settlements[:_BATCH]
+            self._settle_batch(consumer, settlements)
+            with self._lock:
+                del self._settlements[: len(settlements)]
+
+    def _settle_batch(self, consumer: Consumer, settlements: Sequence[Settlement]) -> None:
+        try:
+            refused = consumer.settle(settlements)
+        except OperationalError:
+            raise
+        except Exception:
+            if len(settlements) > 1:
+                for settlement in settlements:
+                    self._settle_batch(consumer, [settlement])
+                return
+            logger.exception("A delivery could not be settled as it ended; it is kept as a dead letter.")
+            self._settle_as_dead(consumer, settlements[0])
+            return
+        for settlement in refused:
+            logger.warning(
+                "Refused the end of delivery %s from queue %s: another worker has taken it since.",
+                settlement.delivery.tag,
+                settlement.delivery.queue,
+            )
+
+    def _settle_as_dead(self, consumer: Consumer, settlement: Settlement) -> None:
+        reason = "Its end could not be stored; the worker's log says why."
+        try:
+            consumer.settle([Settlement(delivery=settlement.delivery, outcome=Outcome.REJECT, reason=reason)])
+        except OperationalError:
+            raise
+        except Exception:
+            logger.exception("Nor could it be kept as a dead letter: it comes back when this node's lease ends.")
+
+    def _keep_all(self, keeps: Sequence[Keep]) -> None:
+        follow_ups = [message for keep in keeps for message in keep.follow_ups]
+        results = [keep.result for keep in keeps if keep.result is not None]
+        if follow_ups:
+            self._broker.publish(follow_ups)
+        if results:
+            self._backend.store(results)
 
     def _has_orders(self) -> bool:
         return bool(self._settlements or self._keeps or self._acks_first)

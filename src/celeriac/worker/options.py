@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-__all__ = ["ChildBoot", "Executor", "WorkerOptions"]
+__all__ = ["EXECUTORS", "ChildBoot", "Executor", "NodeOptions", "WorkerOptions"]
 
 #: Where code of the user's runs, as ``-P`` names it, and the names Celery uses for the same.
 Executor = str
@@ -62,3 +62,19 @@ class ChildBoot(Struct, array_like=True):
     log_json: bool
     color: bool
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOptions:
+    """What the node itself needs to know, everything decided."""
+
+    hostname: str
+    #: Some task is an ``async def``.
+    runs_async: bool
+    #: ``task_max_deliveries``.
+    max_crashes: int
+    #: Seconds a warm shutdown may take.
+    shutdown_timeout: float
+    #: ``result_expires`` in seconds, for the results that the node itself has to write.
+    result_lifetime: float | None
+    watches_memory: bool

@@ -1,0 +1,69 @@
+"""The status: what a node says of itself with each renewal of its lease, for ``celeriac status``."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from celeriac import states
+from celeriac.version import __version__
+
+__all__ = ["Status", "StatusReport"]
+
+
+class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The document, as JSON in ``NodeRecord.status``."""
+
+    hostname: str
+    pid: int
+    version: str
+    #: Unix time.
+    started_at: float
+    executor: str
+    concurrency: int
+    queues: list[str]
+    #: Process ids of the children.
+    children: list[int]
+    #: Tasks that run or have been given to a child.
+    active: int
+    #: Executions since the start, and those of them that failed.
+    processed: int
+    failed: int
+
+
+class Status:
+    """Counters that the main thread writes and the consumer thread reads."""
+
+    def __init__(self, *, hostname: str, executor: str, concurrency: int, queues: Sequence[str]) -> None:
+        self._hostname = hostname
+        self._executor = executor
+        self._concurrency = concurrency
+        self._queues = list(queues)
+        self._started_at = time.time()
+        self._states: Counter[str] = Counter()
+        self.children: list[int] = []
+        self.active = 0
+
+    def count(self, state: str) -> None:
+        """Count one execution by the state it ended in."""
+        self._states[state] += 1
+
+    def document(self) -> bytes:
+        """Return the report. Called in the consumer thread."""
+        return msgspec.json.encode(
+            StatusReport(
+                hostname=self._hostname,
+                pid=os.getpid(),
+                version=__version__,
+                started_at=self._started_at,
+                executor=self._executor,
+                concurrency=self._concurrency,
+                queues=self._queues,
+                children=self.children,
+                active=self.active,
+                processed=sum(self._states.values()),
+                failed=self._states[states.FAILURE],
+            )
+        )
