@@ -1,0 +1,186 @@
+"""A mailing is one press of a button: ten letters, written at once and sent one by one."""
+
+import uuid
+from datetime import timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import models, transaction
+from django.db.models import F
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from letters import correspondence
+
+
+class Mailing(models.Model):
+    """Ten letters and the HTTP request that asked for them."""
+
+    class Way(models.TextChoices):
+        REQUEST = "request", _("in the request")
+        BACKGROUND = "background", _("in the background")
+
+    way = models.CharField(max_length=10, choices=Way)
+    created_at = models.DateTimeField(default=timezone.now)
+    #: How long the HTTP request took, in seconds; None while it runs, or if it never got to its end.
+    request_seconds = models.FloatField(null=True)
+
+    class Meta:
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return f"mailing {self.pk} ({self.way})"
+
+    @classmethod
+    def compose(cls, way: Way, *, with_wrong_address: bool = False) -> Self:
+        """Write ten letters, all waiting; one of them to an address that does not exist, if asked."""
+        with transaction.atomic():
+            mailing = cls.objects.create(way=way)
+            Letter.objects.bulk_create(
+                Letter(
+                    mailing=mailing,
+                    recipient=draft.recipient,
+                    subject=draft.subject,
+                    body=draft.body,
+                    # Known before the task is published: the worker may be done before this request is.
+                    task_id=str(uuid.uuid4()) if way == cls.Way.BACKGROUND else "",
+                )
+                for draft in correspondence.drafts(mailing.pk, with_wrong_address=with_wrong_address)
+            )
+        return mailing
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether letters of it are still under way."""
+        return any(letter.is_busy for letter in self.letters.all())
+
+    @property
+    def tally(self) -> list[tuple[str, str, int]]:
+        """How many letters are in each state that occurs: (value, label, number)."""
+        states = [letter.state for letter in self.letters.all()]
+        return [(state.value, str(state.label), states.count(state)) for state in Letter.State if state in states]
+
+    @property
+    def done_after(self) -> timedelta | None:
+        """From the press of the button to the last letter; None while letters are under way."""
+        ends = [letter.finished_at for letter in self.letters.all()]
+        if not ends or any(end is None for end in ends):
+            return None
+        return max(end for end in ends if end is not None) - self.created_at
+
+
+class Letter(models.Model):
+    """One letter. Its state only moves by the methods below, each a single conditional UPDATE, safe to repeat.
+
+    ::
+
+        waiting ── begin ──> sending ── mark_sent ──> sent
+                               │  ^
+                  mark_failed  │  │ begin (the task is run again)
+                               v  │
+                              failed            waiting, sending ── cut_off ──> cut off (only without a task)
+
+    A worker may be killed after the SMTP server took the letter and before that was written down. Its task is then run
+    again, and so is the sending: at least once. `attempts` says so on the letter's page, and both copies carry the same
+    Message-ID.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        SENDING = "sending", _("sending")
+        SENT = "sent", _("sent")
+        FAILED = "failed", _("failed")
+        CUT_OFF = "cut-off", _("cut off")
+
+    mailing = models.ForeignKey(Mailing, on_delete=models.CASCADE, related_name="letters")
+    recipient = models.EmailField()
+    subject = models.CharField(max_length=200)
+    body = models.TextField()
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    #: How often sending it was begun.
+    attempts = models.PositiveSmallIntegerField(default=0)
+    #: The id of the task that sends it; empty if it is sent in the request.
+    task_id = models.CharField(max_length=64, blank=True)
+    #: Why it failed, in one line.
+    error = models.TextField(blank=True)
+    begun_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return f"letter {self.pk} to {self.recipient}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("letters:letter", args=[self.pk])
+
+    @property
+    def is_busy(self) -> bool:
+        return self.state in {self.State.WAITING, self.State.SENDING}
+
+    @property
+    def message_id(self) -> str:
+        """The same at every attempt, so that a mail program shows a letter that went out twice once."""
+        return f"<{self.mailing_id}.{self.pk}.{self.mailing.created_at:%Y%m%d%H%M%S%f}@example.com>"
+
+    def send(self) -> bool:
+        """Send it by SMTP. False if it had been sent before.
+
+        Raises what the SMTP library raises; the letter then still counts as being sent, until `mark_failed`.
+        """
+        if not self.begin():
+            return False
+        message = EmailMessage(
+            subject=self.subject,
+            body=self.body,
+            from_email=settings.DEFAULT_FROM_EMAIL,
+            to=[self.recipient],
+            headers={"Message-ID": self.message_id},
+        )
+        message.send()
+        self.mark_sent()
+        return True
+
+    def begin(self) -> bool:
+        """Count an attempt. False if the letter has been sent already."""
+        return self._move(
+            {self.State.WAITING, self.State.SENDING, self.State.FAILED, self.State.CUT_OFF},
+            state=self.State.SENDING,
+            attempts=F("attempts") + 1,
+            begun_at=timezone.now(),
+            finished_at=None,
+            error="",
+        )
+
+    def mark_sent(self) -> bool:
+        """Write down that the SMTP server took it."""
+        return self._move(
+            {self.State.SENDING, self.State.FAILED}, state=self.State.SENT, finished_at=timezone.now(), error=""
+        )
+
+    def mark_failed(self, error: BaseException) -> bool:
+        """Write down why it could not be sent. A letter that was sent stays sent."""
+        return self._move(
+            {self.State.WAITING, self.State.SENDING},
+            state=self.State.FAILED,
+            finished_at=timezone.now(),
+            error=f"{type(error).__name__}: {error}",
+        )
+
+    @classmethod
+    def cut_off_all(cls) -> int:
+        """Give up the letters of requests that ended with the site's process; how many there were.
+
+        To be called while the site is down. Nobody would send them any more: that is the price of work in the request.
+        """
+        return cls.objects.filter(
+            mailing__way=Mailing.Way.REQUEST, state__in=[cls.State.WAITING, cls.State.SENDING]
+        ).update(state=cls.State.CUT_OFF, finished_at=timezone.now())
+
+    def _move(self, origins: set[State], **changes: Any) -> bool:
+        moved = Letter.objects.filter(pk=self.pk, state__in=origins).update(**changes)
+        self.refresh_from_db()
+        return bool(moved)

@@ -1,0 +1,138 @@
+// Two things: stop-watches on the buttons, and a page that keeps itself up to date.
+// Without this script the forms work all the same, and a page with letters under way reloads itself.
+"use strict";
+
+const BUSY_INTERVAL = 300; // milliseconds between two looks while letters are under way
+const IDLE_INTERVAL = 3000; // and while nothing happens here; another window may send letters too
+
+// --- The page keeps itself up to date: it asks for itself and takes over what has changed. ---
+
+let nextLook = null;
+let looking = false;
+let lookAgain = false;
+
+function lookIn(milliseconds) {
+  clearTimeout(nextLook);
+  nextLook = setTimeout(look, milliseconds);
+}
+
+async function look() {
+  clearTimeout(nextLook);
+  if (document.hidden) return; // it looks when it comes to light
+  if (looking) {
+    lookAgain = true; // the answer under way may be older than what this call is about
+    return;
+  }
+  looking = true;
+  const notice = document.getElementById("connection");
+  try {
+    const response = await fetch(location.pathname + "?live", { headers: { Accept: "text/html" } });
+    if (!response.ok) throw new Error(response.statusText);
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    showLocalTimes(fresh);
+    for (const element of document.querySelectorAll("main > [data-live]")) {
+      const newer = fresh.getElementById(element.id);
+      if (newer) update(element, newer);
+    }
+    document.body.toggleAttribute("data-busy", fresh.body.hasAttribute("data-busy"));
+    notice.textContent = "";
+  } catch {
+    notice.textContent = notice.dataset.lost;
+  } finally {
+    looking = false;
+    const busy = document.body.hasAttribute("data-busy") || runningRequests > 0;
+    lookIn(lookAgain ? 0 : busy ? BUSY_INTERVAL : IDLE_INTERVAL);
+    lookAgain = false;
+  }
+}
+
+// Makes `element` what `newer` is. Elements that have not changed are left alone, so that focus and selection stay.
+function update(element, newer) {
+  if (element.dataset.live === "children" && newer.dataset.live === "children") {
+    updateChildren(element, newer);
+  } else if (element.outerHTML !== newer.outerHTML) {
+    const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
+    element.replaceWith(document.importNode(newer, true));
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  }
+}
+
+// Children are told apart by their ids.
+function updateChildren(list, newerList) {
+  for (const child of [...list.children]) {
+    if (![...newerList.children].some((newer) => newer.id === child.id)) child.remove();
+  }
+  [...newerList.children].forEach((newer, position) => {
+    const child = document.getElementById(newer.id);
+    if (child) {
+      update(child, newer);
+    } else {
+      list.insertBefore(document.importNode(newer, true), list.children[position] ?? null);
+    }
+  });
+}
+
+// The server writes times in UTC; a reader wants them by their own clock.
+function showLocalTimes(root) {
+  for (const time of root.querySelectorAll("time")) {
+    time.textContent = new Date(time.dateTime).toLocaleTimeString(document.documentElement.lang);
+  }
+}
+
+document.addEventListener("visibilitychange", () => document.hidden || look());
+
+// --- The stop-watches. ---
+
+let runningRequests = 0;
+
+function inWords(milliseconds) {
+  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(2)} s`;
+}
+
+async function send(form) {
+  const button = form.querySelector("button");
+  const time = form.querySelector(".time");
+  const verdict = form.querySelector("[data-verdict]");
+  const started = performance.now();
+  let frame = requestAnimationFrame(function tick() {
+    time.textContent = inWords(performance.now() - started);
+    frame = requestAnimationFrame(tick);
+  });
+  button.setAttribute("aria-disabled", "true");
+  form.classList.add("running");
+  form.classList.remove("over");
+  verdict.textContent = "";
+  runningRequests += 1;
+  lookIn(BUSY_INTERVAL);
+  try {
+    const body = new URLSearchParams(new FormData(form));
+    const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
+    const took = inWords(performance.now() - started);
+    const answer = response.headers.get("Content-Type")?.includes("json") ? await response.json() : {};
+    verdict.textContent = response.ok
+      ? verdict.dataset.took.replace("{time}", took)
+      : verdict.dataset.failed.replace("{error}", answer.error ?? `${response.status} ${response.statusText}`);
+    cancelAnimationFrame(frame);
+    time.textContent = took;
+  } catch {
+    verdict.textContent = verdict.dataset.lost;
+  } finally {
+    cancelAnimationFrame(frame);
+    runningRequests -= 1;
+    button.removeAttribute("aria-disabled");
+    form.classList.remove("running");
+    form.classList.add("over");
+    look();
+  }
+}
+
+for (const form of document.querySelectorAll("form[data-way]")) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    // Not `disabled`: that would take the keyboard's focus away.
+    if (form.querySelector("button").getAttribute("aria-disabled") !== "true") send(form);
+  });
+}
+
+showLocalTimes(document);
+lookIn(document.body.hasAttribute("data-busy") ? BUSY_INTERVAL : IDLE_INTERVAL);

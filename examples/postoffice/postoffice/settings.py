@@ -1,0 +1,101 @@
+"""Settings of the post office, an example site that sends letters through celeriac.
+
+A celeriac line is marked with (c). A site of your own needs only the first of them.
+"""
+
+import os
+from pathlib import Path
+
+import django
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+#: Where this instance keeps its databases. Two demos at once have a directory each: see demo.py.
+STATE_DIR = Path(os.environ.get("POSTOFFICE_DIRECTORY", BASE_DIR / "var")).resolve()
+STATE_DIR.mkdir(parents=True, exist_ok=True)
+
+DEBUG = True
+SECRET_KEY = "an example that listens on this machine only; a real site keeps its key secret"
+ALLOWED_HOSTS = os.environ.get("POSTOFFICE_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+
+INSTALLED_APPS = [
+    "django.contrib.staticfiles",
+    "celeriac.django",  # (c)
+    "letters",
+]
+
+# (c) Celery's names work here: CELERY_ and the name of the setting in capitals.
+CELERY_TASK_TRACK_STARTED = True
+
+# (c) Without these lines messages and results lie in celeriac.sqlite3 beside manage.py. Here they lie in the state
+# directory, so that two demos don't take each other's letters. CELERIAC_BROKER_URL in the environment comes before it.
+CELERIAC = {
+    "broker_url": f"sqlite:///{STATE_DIR / 'celeriac.sqlite3'}",
+    "result_backend": f"sqlite:///{STATE_DIR / 'celeriac.sqlite3'}",
+}
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": STATE_DIR / "site.sqlite3",
+        "OPTIONS": {
+            # The site and the worker write to one file: readers must not wait for writers, and a writer waits its turn.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The local SMTP server of smtp_server.py: it takes 0.7 s a letter, as a real one would.
+SMTP_HOST = os.environ.get("POSTOFFICE_SMTP_HOST", "127.0.0.1")
+SMTP_PORT = int(os.environ.get("POSTOFFICE_SMTP_PORT", "8025"))
+SMTP_TIMEOUT = 30  # seconds
+DEFAULT_FROM_EMAIL = "post.office@example.com"
+if django.VERSION >= (6, 1):
+    MAILERS = {
+        "default": {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {"host": SMTP_HOST, "port": SMTP_PORT, "timeout": SMTP_TIMEOUT},
+        }
+    }
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST = SMTP_HOST
+    EMAIL_PORT = SMTP_PORT
+    EMAIL_TIMEOUT = SMTP_TIMEOUT
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "postoffice.urls"
+WSGI_APPLICATION = "postoffice.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+STATIC_URL = "static/"
+
+USE_TZ = True
+TIME_ZONE = "UTC"  # the page shows times in the reader's own zone
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"without_polling": {"()": "postoffice.logs.WithoutPolling"}},
+    "formatters": {"plain": {"format": "%(message)s"}},
+    "handlers": {"request": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["without_polling"]}},
+    "loggers": {"django.server": {"handlers": ["request"], "level": "INFO", "propagate": False}},
+}
