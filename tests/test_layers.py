@@ -35,6 +35,7 @@ CELERIAC = Rules(
         "celeriac.backends": 3,
         "celeriac.brokers": 3,
         "celeriac.engines": 3,
+        "celeriac.sqlite": 3,
         # 4 API
         "celeriac.app": 4,
         "celeriac.canvas": 4,
@@ -63,6 +64,7 @@ CELERIAC = Rules(
     apart=(("celeriac.worker", "celeriac.beat"),),
     in_functions={},
     by_name={
+        "celeriac.engines": "an engine is imported when its URL is used",
         "celeriac.protocol.compression": "optional libraries, at first use",
         "celeriac.protocol.serialization": "optional libraries, at first use",
         "celeriac.supervision.bootstrap": "a child is told what to run by name",

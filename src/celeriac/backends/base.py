@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from celeriac import states
 
-__all__ = ["ChordProgress", "ResultBackend", "StoredResult"]
+__all__ = ["ChordProgress", "ResultBackend", "StoredResult", "may_replace"]
 
 
 class StoredResult(Struct, frozen=True, kw_only=True, array_like=True):
@@ -39,6 +39,13 @@ class StoredResult(Struct, frozen=True, kw_only=True, array_like=True):
     def ready(self) -> bool:
         """No other state is to be expected."""
         return self.state in states.READY_STATES
+
+
+def may_replace(new: StoredResult, old: StoredResult) -> bool:
+    """Say whether a new result takes the place of the one that is there: the rule every engine follows."""
+    if old.state == states.SUCCESS:
+        return False
+    return new.execution == 0 or new.execution >= old.execution
 
 
 class ChordProgress(Struct, frozen=True, kw_only=True):
@@ -87,7 +94,13 @@ class ResultBackend(ABC):
         """Wait until at least one of these tasks is ready, or ``timeout`` seconds have passed.
 
         Returns those that are ready, at once if some are already; empty after the timeout. Polls nothing more often
-        than about once a second. Safe from many threads at once.
+        than about once a second. Safe from many threads at once. May return earlier, with nothing, after ``wake``.
+        """
+
+    def wake(self) -> None:
+        """Make every ``wait`` of this process return at once, so that it can be asked about other tasks as well.
+
+        Safe from any thread. An engine that leaves it out makes coroutines wait longer for their results.
         """
 
     @abstractmethod

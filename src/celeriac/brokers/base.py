@@ -17,7 +17,7 @@ The promises every engine keeps:
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,6 +40,7 @@ __all__ = [
     "QueueSize",
     "Settlement",
     "Subscription",
+    "settle_in_order",
 ]
 
 #: Seconds a node may be silent before its deliveries go to others. Renewed about every third of it.
@@ -302,3 +303,31 @@ class Broker(ABC):
     @abstractmethod
     def subscribe(self, channel: str) -> Subscription:
         """Begin to receive what is broadcast on the channel."""
+
+
+def settle_in_order(
+    settlements: Sequence[Settlement],
+    results: ResultBackend | None,
+    *,
+    still_ours: Callable[[Sequence[Settlement]], list[Settlement]],
+    publish: Callable[[Sequence[Message]], None],
+    end: Callable[[Sequence[Settlement]], list[Settlement]],
+) -> list[Settlement]:
+    """Settle where results are not kept beside the messages; return those that were refused.
+
+    For engines: ``still_ours`` picks the settlements whose deliveries nobody else has taken (all, if that is not
+    known), ``publish`` publishes, ``end`` removes, requeues, rejects or replaces and returns what it refused. The order
+    is the promise: whatever fails in between, a second call repeats and nothing is lost.
+    """
+    ours = still_ours(settlements)
+    follow_ups = [message for settlement in ours for message in settlement.follow_ups]
+    if follow_ups:
+        publish(follow_ups)
+    stored = [settlement.result for settlement in ours if settlement.result is not None]
+    if stored and results is not None:
+        results.store(stored)
+    refused = end(ours)
+    if len(ours) == len(settlements):
+        return refused
+    accepted = {id(settlement) for settlement in ours} - {id(settlement) for settlement in refused}
+    return [settlement for settlement in settlements if id(settlement) not in accepted]

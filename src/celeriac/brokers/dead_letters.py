@@ -1,0 +1,48 @@
+"""Making dead letters of deliveries, and messages of dead letters."""
+
+from typing import NamedTuple
+
+from celeriac.exceptions import UnreadableMessage
+from celeriac.protocol import envelope as envelopes
+from celeriac.protocol.message import HeadHeaders, Message
+
+__all__ = ["Label", "read_label", "revived"]
+
+#: What a crash count is kept under; a person's retry begins with none.
+_CRASH_HEADERS = tuple(
+    name
+    for field, name in zip(HeadHeaders.__struct_fields__, HeadHeaders.__struct_encode_fields__, strict=True)
+    if field in {"crashes", "suspect"}
+)
+
+
+class Label(NamedTuple):
+    """What a dead letter is found by; both empty where the envelope does not say."""
+
+    task_id: str
+    task: str
+
+
+def read_label(envelope: bytes) -> Label:
+    """Return the task's id and name. Reads whatever it can; never raises for a bad envelope."""
+    try:
+        head = envelopes.decode_head(envelope)
+    except UnreadableMessage:
+        return Label("", "")
+    return Label(head.id, head.task_name or "")
+
+
+def revived(envelope: bytes) -> tuple[bytes, Message | None]:
+    """Return the envelope to put back on the queue, and its message, None if nobody can read it.
+
+    The crash count is cleared: who retries a poison message has removed the cause.
+    """
+    try:
+        message = envelopes.decode(envelope)
+    except UnreadableMessage:
+        return envelope, None
+    if any(name in message.headers for name in _CRASH_HEADERS):
+        for name in _CRASH_HEADERS:
+            message.headers.pop(name, None)
+        envelope = envelopes.encode(message)
+    return envelope, message

@@ -1,0 +1,107 @@
+"""From a URL to an engine. An engine's module is imported only when its URL is used."""
+
+import difflib
+import importlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from celeriac.backends.base import ResultBackend
+from celeriac.brokers.base import Broker
+from celeriac.exceptions import ImproperlyConfigured
+
+__all__ = ["backend_from_url", "broker_from_url", "default_broker_url"]
+
+#: Scheme to module and class. A class takes the URL and ``options``; a backend's also ``broker``.
+BROKERS: dict[str, str] = {
+    "memory": "celeriac.brokers.memory:MemoryBroker",
+    "sqlite": "celeriac.brokers.sqlite:SqliteBroker",
+}
+BACKENDS: dict[str, str] = {
+    "memory": "celeriac.backends.memory:MemoryBackend",
+    "sqlite": "celeriac.backends.sqlite:SqliteBackend",
+    "disabled": "celeriac.backends.disabled:DisabledBackend",
+}
+
+
+class _Kind(NamedTuple):
+    noun: str
+    setting: str
+    classes: Mapping[str, str]
+
+
+_BROKER = _Kind("broker", "broker_url", BROKERS)
+_BACKEND = _Kind("result backend", "result_backend", BACKENDS)
+
+#: Celery's names for what is called otherwise here.
+_ALIASES = {"cache+memory": "memory", "db+sqlite": "sqlite"}
+
+
+def broker_from_url(url: str, *, options: Mapping[str, Any] | None = None) -> Broker:
+    """Return the broker at a URL, not connected yet; raises ``ImproperlyConfigured``.
+
+    ``options`` are the engine's own (``broker_transport_options``); options in the URL's query win.
+    """
+    broker = _load(url, _BROKER)(url, options=options or {})
+    assert isinstance(broker, Broker)
+    return broker
+
+
+def backend_from_url(
+    url: str | None, *, broker: Broker | None = None, options: Mapping[str, Any] | None = None
+) -> ResultBackend:
+    """Return the result backend at a URL, not connected yet; raises ``ImproperlyConfigured``.
+
+    None and the empty text give the disabled one. With the app's ``broker`` a backend shares what it can with it.
+    """
+    url = url or "disabled://"
+    backend = _load(url, _BACKEND)(_celeriac_url(url), options=options or {}, broker=broker)
+    assert isinstance(backend, ResultBackend)
+    return backend
+
+
+def default_broker_url(directory: Path) -> str:
+    """Return the URL of the broker that is used without any setting: a file in this directory."""
+    return "sqlite:///" + quote(str(directory.absolute() / "celeriac.sqlite3"))
+
+
+def _celeriac_url(url: str) -> str:
+    scheme, colon, rest = url.partition(":")
+    return _ALIASES.get(scheme.lower(), scheme.lower()) + colon + rest
+
+
+def _load(url: str, kind: _Kind) -> Any:
+    scheme = _scheme(url, kind)
+    path = kind.classes.get(_ALIASES.get(scheme, scheme))
+    if path is None:
+        raise ImproperlyConfigured(_unknown_scheme(scheme, kind))
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _scheme(url: str, kind: _Kind) -> str:
+    if not isinstance(url, str):
+        raise ImproperlyConfigured(
+            f"{kind.setting} must be a URL such as 'sqlite:///celeriac.sqlite3', not {type(url).__name__}."
+        )
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise ImproperlyConfigured(f"The {kind.noun} URL cannot be read: {error}. Check {kind.setting}.") from error
+    if not scheme or "://" not in url:
+        # A password has no place in a message, and never stands before the first of these characters.
+        raise ImproperlyConfigured(
+            f"The {kind.noun} URL has no scheme: it begins with {re.split('[:/@]', url)[0][:20]!r}. "
+            f"Write {kind.setting} as a URL, for example 'sqlite:///celeriac.sqlite3'."
+        )
+    return scheme.lower()
+
+
+def _unknown_scheme(scheme: str, kind: _Kind) -> str:
+    known = sorted(kind.classes)
+    close = difflib.get_close_matches(scheme, known, n=1)
+    guess = f" Did you mean {close[0]}://?" if close else ""
+    choices = ", ".join(f"{name}://" for name in known)
+    return f"celeriac has no {kind.noun} for {scheme}:// URLs.{guess} Set {kind.setting} to one of: {choices}."
