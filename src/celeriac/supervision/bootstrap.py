@@ -32,6 +32,7 @@ class Assignment(Struct, frozen=True, kw_only=True):
     name: str
     lifeline: int
     fds: list[int]
+    portable: bool
 
 
 class FreshStart(Struct, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ def run(assignment: Assignment) -> NoReturn:
     try:
         _leave_session()
         if lifeline.wait_for_release(assignment.lifeline):
-            lifeline.tie(assignment.lifeline)
+            lifeline.tie(assignment.lifeline, portable=assignment.portable)
             _unblock_signals()
             _buffer_by_line()
             if assignment.name:

@@ -103,12 +103,12 @@ class ChildProcess(ABC):
                 os.kill(self.pid, number)
 
 
-def open_pidfd(pid: int) -> int | None:
+def open_pidfd(pid: int, *, portable: bool = False) -> int | None:
     """Return a descriptor of a child of this process that nobody has reaped; None where there are no such descriptors.
 
-    That is on macOS, on kernels before 5.3 and in sandboxes that forbid it.
+    That is on macOS, on kernels before 5.3, in sandboxes that forbid it, and when asked to be ``portable``.
     """
-    if not hasattr(os, "pidfd_open"):
+    if portable or not hasattr(os, "pidfd_open"):
         return None
     try:
         return os.pidfd_open(pid)

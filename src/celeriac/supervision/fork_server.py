@@ -22,7 +22,7 @@ __all__ = ["ForkServer"]
 #: Seconds within which a server that was told to end does so.
 _END_PATIENCE = 1.0
 #: Seconds within which a child's exit status follows the news of its death.
-_REPORT_PATIENCE = 1.0
+_REPORT_PATIENCE = 5.0
 #: Servers that may be lost over one start before it fails.
 _ATTEMPTS = 3
 
@@ -37,13 +37,22 @@ class ForkServer(Spawner):
 
     ``preload`` names modules (``"module"``, or ``"module:function"`` to call a function too) that the server imports
     before it serves. A preloaded module that leaves threads or sockets open is refused.
+
+    ``portable`` uses no more of the system than every POSIX one has, as on macOS: endings are learned over pipes, and a
+    child whose interpreter lock is held by C code outlives its node until that ends, unless the server kills it.
     """
 
     def __init__(
-        self, *, preload: Sequence[str] = (), boot_timeout: float = 120.0, start_timeout: float = 30.0
+        self,
+        *,
+        preload: Sequence[str] = (),
+        boot_timeout: float = 120.0,
+        start_timeout: float = 30.0,
+        portable: bool = False,
     ) -> None:
         """Remember what is needed; nothing is started. Both timeouts are in seconds."""
         self._preload = list(preload)
+        self._portable = portable
         self._boot_timeout = boot_timeout
         self._start_timeout = start_timeout
         self._server: _Server | None = None
@@ -103,7 +112,14 @@ class ForkServer(Spawner):
             self._drop_server()
         if not self._server:
             adopt_orphans()
-            self._server = _Server(self._preload, boot_timeout=self._boot_timeout, start_timeout=self._start_timeout)
+            self._server = _Server()
+            try:
+                boot = frames.Boot(surroundings=Surroundings.current(), preload=self._preload, portable=self._portable)
+                self._server.boot(boot, self._boot_timeout)
+            except BaseException:
+                self._drop_server()
+                raise
+            self._server.set_timeout(self._start_timeout)
         return self._server
 
     def _drop_server(self) -> Ending:
@@ -160,7 +176,7 @@ class _RefusedError(Exception):
 class _Server:
     """One fork server process and the connection to it. Used under its owner's lock, except ``wait``."""
 
-    def __init__(self, preload: list[str], *, boot_timeout: float, start_timeout: float) -> None:
+    def __init__(self) -> None:
         self._lifeline = Lifeline()
         self._connection, theirs = socket.socketpair()
         with theirs:
@@ -172,12 +188,29 @@ class _Server:
                 start_new_session=True,
             )
         self._lifeline.handed_over()
+
+    def boot(self, boot: frames.Boot, timeout: float) -> None:
+        """Wait until the server is ready; raises what ``ForkServer.open`` does."""
+        self.set_timeout(timeout)
         try:
-            self._boot(preload, boot_timeout)
-        except BaseException:
-            self.kill()
-            raise
-        self._connection.settimeout(start_timeout)
+            frames.send(self._connection, boot)
+            answer, _ = frames.receive_from_server(self._connection)
+        except TimeoutError:
+            raise TimeoutError(f"The fork server was not ready in {timeout:g} s; preloading {boot.preload}.") from None
+        except (EOFError, ConnectionError):
+            raise ChildProcessError(
+                f"The fork server {self.kill().describe()} before it was ready, preloading {boot.preload}."
+                " Its own words are on stderr."
+            ) from None
+        if isinstance(answer, frames.Refusal):
+            error = ImproperlyConfigured(answer.message)
+            if answer.details:
+                error.add_note(answer.details)
+            raise error
+
+    def set_timeout(self, timeout: float) -> None:
+        """Give every further answer this many seconds."""
+        self._connection.settimeout(timeout)
 
     def start(self, start: frames.Start, fds: Sequence[int]) -> ForkedChild:
         lifeline = Lifeline()
@@ -219,24 +252,6 @@ class _Server:
         self._connection.close()
         self._lifeline.cut()
         return Ending.from_return_code(self.process.returncode)
-
-    def _boot(self, preload: list[str], timeout: float) -> None:
-        self._connection.settimeout(timeout)
-        try:
-            frames.send(self._connection, frames.Boot(surroundings=Surroundings.current(), preload=preload))
-            answer, _ = frames.receive_from_server(self._connection)
-        except TimeoutError:
-            raise TimeoutError(f"The fork server was not ready within {timeout:g} s. Preloaded: {preload}.") from None
-        except (EOFError, ConnectionError):
-            ending = self.kill()
-            raise ChildProcessError(
-                f"The fork server {ending.describe()} before it was ready; its stderr says more."
-            ) from None
-        if isinstance(answer, frames.Refusal):
-            error = ImproperlyConfigured(answer.message)
-            if answer.details:
-                error.add_note(answer.details)
-            raise error
 
     def _started(self, start: frames.Start) -> tuple[int, int | None]:
         answer, descriptors = frames.receive_from_server(self._connection)

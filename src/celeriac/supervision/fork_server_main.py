@@ -56,12 +56,12 @@ class Dispositions:
 class Server:
     """Serves one node. Holds a report pipe for each child that has not been reaped."""
 
-    def __init__(self, connection: socket.socket, dispositions: Dispositions, lifeline: int) -> None:
+    def __init__(self, connection: socket.socket, dispositions: Dispositions, *, lifeline: int, portable: bool) -> None:
         self._connection = connection
         self._dispositions = dispositions
         self._lifeline = lifeline
         self._reports: dict[int, int] = {}
-        self._has_pidfds = _has_pidfds()
+        self._portable = portable
 
     def serve(self) -> Assignment | None:
         """Serve until the end, then return None; in a forked child, return what it is there for."""
@@ -85,6 +85,7 @@ class Server:
                     return None
                 if assignment := self._start(frame, descriptors):
                     return assignment
+                del frame  # It may hold megabytes.
 
     def _start(self, start: frames.Start, descriptors: list[int]) -> Assignment | None:
         try:
@@ -98,12 +99,21 @@ class Server:
         lifeline, report, *own = descriptors
         if pid == 0:
             self._let_go()
-            if self._has_pidfds:
+            _reseed()
+            if _has_pidfds(portable=self._portable):
                 os.close(report)
-            return Assignment(target=start.target, argument=start.argument, name=start.name, lifeline=lifeline, fds=own)
+            # Else both keep the report open, so that it ends when the server has died and then the child.
+            return Assignment(
+                target=start.target,
+                argument=start.argument,
+                name=start.name,
+                lifeline=lifeline,
+                fds=own,
+                portable=self._portable,
+            )
         self._reports[pid] = report
         _close([lifeline, *own])
-        pidfd = open_pidfd(pid)
+        pidfd = open_pidfd(pid, portable=self._portable)
         pidfds = [] if pidfd is None else [pidfd]
         self._answer(frames.Started(pid), pidfds)
         _close(pidfds)
@@ -145,47 +155,50 @@ def main(arguments: Sequence[str]) -> None:
     lifeline = int(arguments[1])
     for descriptor in (connection.fileno(), lifeline):
         os.set_inheritable(descriptor, False)
-    tie_by_kernel(lifeline)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     dispositions = Dispositions()
     dispositions.ignore()
-    if not _boot(connection):
+    boot = _receive_boot(connection)
+    if boot is None:
         return
+    if not boot.portable:
+        tie_by_kernel(lifeline)
+    answer = _boot(boot)
     adopt_orphans()
     dispositions.children.install()
-    # What is there now stays for ever: keep the collector from touching, and so copying, pages shared with children.
-    gc.collect()
-    gc.freeze()
-    frames.send(connection, frames.Ready())
-    assignment = Server(connection, dispositions, lifeline).serve()
+    with suppress(OSError):  # The node is gone; the server sees it soon enough.
+        frames.send(connection, answer)
+    if isinstance(answer, frames.Refusal):
+        return
+    assignment = Server(connection, dispositions, lifeline=lifeline, portable=boot.portable).serve()
     if assignment is not None:
         bootstrap.run(assignment)
     connection.close()
 
 
-def _boot(connection: socket.socket) -> bool:
-    boot, _ = frames.receive_from_node(connection)
-    if not isinstance(boot, frames.Boot):
-        return False
+def _receive_boot(connection: socket.socket) -> frames.Boot | None:
+    try:
+        frame, _ = frames.receive_from_node(connection)
+    except (EOFError, OSError):  # The node is gone already.
+        return None
+    return frame if isinstance(frame, frames.Boot) else None
+
+
+def _boot(boot: frames.Boot) -> frames.Ready | frames.Refusal:
     boot.surroundings.take_over()
     try:
         preload(boot.preload)
     except ImproperlyConfigured as error:
-        refusal = frames.Refusal(message=str(error))
-    except BaseException as error:  # noqa: BLE001 - the node is told, whatever it was
-        refusal = frames.Refusal(
-            message=f"The modules {', '.join(map(repr, boot.preload))} cannot be preloaded:"
-            f" {type(error).__name__}: {error}",
-            details=traceback.format_exc(),
-        )
-    else:
-        return True
-    frames.send(connection, refusal)
-    return False
+        details = "".join(traceback.format_exception(error.__cause__)) if error.__cause__ else ""
+        return frames.Refusal(message=str(error), details=details)
+    # What is there now stays for ever: keep the collector from touching, and so copying, pages shared with children.
+    gc.collect()
+    gc.freeze()
+    return frames.Ready()
 
 
-def _has_pidfds() -> bool:
-    pidfd = open_pidfd(os.getpid())
+def _has_pidfds(*, portable: bool) -> bool:
+    pidfd = open_pidfd(os.getpid(), portable=portable)
     _close([] if pidfd is None else [pidfd])
     return pidfd is not None
 
@@ -201,6 +214,13 @@ def _fork() -> int:
     finally:
         if pid != 0:
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _reseed() -> None:
+    """Give a child random numbers of its own; Python's own module sees to itself."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
 
 
 def _flush() -> None:

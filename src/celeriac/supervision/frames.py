@@ -35,6 +35,7 @@ class Boot(Struct, frozen=True, kw_only=True, tag=True):
 
     surroundings: Surroundings
     preload: list[str]
+    portable: bool
 
 
 class Ready(Struct, frozen=True, tag=True):

@@ -19,7 +19,14 @@ __all__ = ["FreshSpawner"]
 
 
 class FreshSpawner(Spawner):
-    """Starts a new interpreter for each child."""
+    """Starts a new interpreter for each child.
+
+    ``portable`` uses no more of the system than every POSIX one has, as ``ForkServer`` does.
+    """
+
+    def __init__(self, *, portable: bool = False) -> None:
+        """Remember the wish."""
+        self._portable = portable
 
     def start(self, target: str, argument: bytes, *, fds: Sequence[int] = (), name: str = "") -> ChildProcess:
         check_target(target)
@@ -28,10 +35,15 @@ class FreshSpawner(Spawner):
         try:
             copies.extend(map(os.dup, fds))
             assignment = Assignment(
-                target=target, argument=argument, name=name, lifeline=lifeline.child_end, fds=copies
+                target=target,
+                argument=argument,
+                name=name,
+                lifeline=lifeline.child_end,
+                fds=copies,
+                portable=self._portable,
             )
             process = _run_interpreter(FreshStart(surroundings=Surroundings.current(), assignment=assignment))
-            child = _watch(process, name=name, lifeline=lifeline)
+            child = _watch(process, assignment, lifeline)
         except BaseException:
             lifeline.cut()
             raise
@@ -73,10 +85,10 @@ def _run_interpreter(start: FreshStart) -> subprocess.Popen[bytes]:
         )
 
 
-def _watch(process: subprocess.Popen[bytes], *, name: str, lifeline: Lifeline) -> FreshChild:
-    pidfd = open_pidfd(process.pid)
+def _watch(process: subprocess.Popen[bytes], assignment: Assignment, lifeline: Lifeline) -> FreshChild:
+    pidfd = open_pidfd(process.pid, portable=assignment.portable)
     watched = pidfd if pidfd is not None else _pipe_that_ends_with(process)
-    return FreshChild(process, name=name, pidfd=pidfd, watched=watched, lifeline=lifeline)
+    return FreshChild(process, name=assignment.name, pidfd=pidfd, watched=watched, lifeline=lifeline)
 
 
 def _pipe_that_ends_with(process: subprocess.Popen[bytes]) -> int:

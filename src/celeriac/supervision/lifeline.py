@@ -16,7 +16,7 @@ import sys
 import threading
 from contextlib import suppress
 
-__all__ = ["Lifeline", "tie", "tie_by_kernel", "tie_by_thread", "wait_for_release"]
+__all__ = ["Lifeline", "tie", "tie_by_kernel", "wait_for_release"]
 
 _RELEASE = b"r"
 
@@ -47,10 +47,10 @@ def wait_for_release(child_end: int) -> bool:
     return os.read(child_end, 1) == _RELEASE
 
 
-def tie(child_end: int) -> None:
-    """Make this process die with the holder of the other end."""
-    if not tie_by_kernel(child_end):
-        tie_by_thread(child_end)
+def tie(child_end: int, *, portable: bool = False) -> None:
+    """Make this process die with the holder of the other end; ``portable``: only by what every system can do."""
+    if portable or not tie_by_kernel(child_end):
+        _tie_by_thread(child_end)
 
 
 def tie_by_kernel(child_end: int) -> bool:
@@ -71,7 +71,7 @@ def tie_by_kernel(child_end: int) -> bool:
     return True
 
 
-def tie_by_thread(child_end: int) -> None:
+def _tie_by_thread(child_end: int) -> None:
     """Let a thread do it; late while C code holds the interpreter lock."""
     threading.Thread(target=_die_at_end, args=(child_end,), name="celeriac-lifeline", daemon=True).start()
 

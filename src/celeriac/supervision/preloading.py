@@ -22,19 +22,27 @@ def preload(entries: list[str]) -> None:
     """Import each entry: ``"module"``, or ``"module:function"`` to call the function too.
 
     Raises ``ImproperlyConfigured`` when one leaves threads or sockets behind: a forked child would get sockets that it
-    shares with its siblings, and locks that nobody will ever release. Raises whatever the import raises.
+    shares with its siblings, and locks that nobody will ever release. Raises it too, with the cause, when an import
+    fails.
     """
     for entry in entries:
         sockets = _open_sockets()
-        module, _, function = entry.partition(":")
-        imported = importlib.import_module(module)
-        if function:
-            getattr(imported, function)()
+        try:
+            _load(entry)
+        except BaseException as error:
+            raise ImproperlyConfigured(f"{entry!r} cannot be preloaded: {type(error).__name__}: {error}.") from error
         if leftovers := _leftovers(sockets):
             raise ImproperlyConfigured(
                 f"{entry!r} cannot be preloaded: it leaves {' and '.join(leftovers)} open after import, which forked"
                 " children would break or share. Open them later, at first use, or do not preload it."
             )
+
+
+def _load(entry: str) -> None:
+    module, _, function = entry.partition(":")
+    imported = importlib.import_module(module)
+    if function:
+        getattr(imported, function)()
 
 
 def _leftovers(sockets_before: set[str]) -> list[str]:
