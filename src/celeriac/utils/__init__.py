@@ -1,0 +1,1 @@
+"""Celery's ``celery.utils`` under our name: re-exports only."""
