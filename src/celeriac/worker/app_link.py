@@ -60,7 +60,7 @@ class AppLink:
         while time.monotonic() < deadline:
             assert self._stream is not None
             assert self._process is not None
-            select.select([self._stream, self._process], [], [], 1.0)
+            select.select([self._stream.fileno(), self._process.fileno()], [], [], 1.0)
             for frame in self._read():
                 if isinstance(frame, BootFailed):
                     self.close()

@@ -4,6 +4,7 @@ It starts them, learns of their readiness and death, replaces those that have ru
 their memory (the successor is ready before they leave), and pauses between attempts when the app cannot be imported.
 """
 
+import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -163,7 +164,7 @@ class Crew:
         )
         self.children.append(child)
         for lane in LaneKind:
-            self._loop.watch(child.lanes[lane].stream.fileno(), lambda lane=lane: self._read(child, lane))
+            self._loop.watch(child.lanes[lane].stream.fileno(), functools.partial(self._read, child, lane))
         self._loop.watch(child.process.fileno(), lambda: self._ended(child))
         return child
 

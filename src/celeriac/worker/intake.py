@@ -89,11 +89,14 @@ class Intake:
 
     # For the main thread.
 
-    def start(self) -> None:
-        """Connect and begin; raises ``OperationalError`` when the broker cannot be used at all."""
+    def connect(self) -> None:
+        """Connect and take the lease; raises ``OperationalError`` when the broker cannot be used."""
         self._broker.open()
         self._backend.open()
         self._consumer = self._broker.consumer(self._queues, node=self._node, results=self._backend, lease=self._lease)
+
+    def start(self) -> None:
+        """Begin, after ``connect``."""
         self._thread.start()
 
     def fileno(self) -> int:

@@ -60,7 +60,7 @@ class ChildBoot(Struct, array_like=True):
     async_slots: int
     loglevel: str
     log_json: bool
-    color: bool
+    color: bool | None
     name: str
 
 

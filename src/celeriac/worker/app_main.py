@@ -1,0 +1,86 @@
+"""The main function of the app process: import the app, tell the node about it, announce the node's moments.
+
+What Celery runs of the user's in its main process runs here: the handlers of the worker signals.
+"""
+
+import socket
+import traceback
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from celeriac import signals
+from celeriac.worker.frames import BootFailed, Facts, Frame, Lifecycle, Ping, Pong, TaskFacts, pack, read_blocking
+from celeriac.worker.loading import load_app
+from celeriac.worker.options import ChildBoot
+from celeriac.worker.process_log import set_up_log
+
+if TYPE_CHECKING:
+    from celeriac.app.base import Celeriac
+
+__all__ = ["main"]
+
+
+def main(argument: bytes, descriptors: list[int]) -> None:
+    """Be the app process. The descriptor is a stream socket to the node."""
+    boot = msgspec.msgpack.decode(argument, type=ChildBoot)
+    stream = socket.socket(fileno=descriptors[0])
+    stream.setblocking(True)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            app = load_app(boot)
+        facts = facts_of(app, [f"{each.category.__name__}: {each.message}" for each in caught])
+    except BaseException as error:
+        _send(stream, BootFailed(f"{type(error).__name__}: {error}", traceback.format_exc()))
+        raise SystemExit(1) from error
+    set_up_log(app, boot)
+    signals.celeryd_init.send(sender=boot.hostname, instance=None, conf=app.conf, options={})
+    signals.worker_init.send(sender=None)
+    _send(stream, facts)
+    try:
+        while True:
+            for frame in read_blocking(stream):
+                _answer(stream, frame)
+    except (EOFError, OSError):
+        # The node has closed the stream: that is the order to end.
+        app.close()
+
+
+def _answer(stream: socket.socket, frame: Frame) -> None:
+    if isinstance(frame, Ping):
+        _send(stream, Pong())
+    elif isinstance(frame, Lifecycle):
+        moment = getattr(signals, frame.moment)
+        if frame.moment == "worker_shutting_down":
+            moment.send(sender=None, sig="SIGTERM", how="warm", exitcode=0)
+        else:
+            moment.send(sender=None)
+
+
+def _send(stream: socket.socket, frame: Frame) -> None:
+    stream.sendall(pack([frame]))
+
+
+def facts_of(app: "Celeriac", caught: list[str]) -> Facts:
+    """Gather what a node needs to know of an app, as plain values."""
+    explicit: dict[str, Any] = dict(app.conf.without_defaults())
+    settings = app.conf.plain()
+    settings["read_ahead_limit"] = explicit.get("worker_prefetch_multiplier")
+    return Facts(
+        settings=settings,
+        tasks={
+            name: TaskFacts(
+                is_async=bool(task.is_async),
+                acks_late=bool(task.acks_late),
+                reject_on_worker_lost=task.reject_on_worker_lost,
+            )
+            for name, task in app.tasks.items()
+        },
+        queues=[],
+        broker_url=app.broker_url,
+        result_backend_url=app.result_backend_url,
+        app_name=str(app.main),
+        warnings=caught,
+    )

@@ -1,0 +1,146 @@
+"""The loop of a child for ``async def`` tasks: an event loop in a thread of its own, beside the ``def`` tasks."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Coroutine, Generator
+from typing import Any
+
+from celeriac.exceptions import SoftTimeLimitExceeded
+from celeriac.execution import Execution
+from celeriac.worker.frames import Work
+from celeriac.worker.lane import ChildLane
+from celeriac.worker.workbench import Workbench
+
+__all__ = ["AsyncLoop"]
+
+
+class AsyncLoop:
+    """Runs up to so many coroutines at once, until the node closes the lane."""
+
+    def __init__(self, lane: ChildLane, bench: Workbench, *, first_row: int, slots: int) -> None:
+        self._lane = lane
+        self._bench = bench
+        self._free_rows = list(range(first_row, first_row + slots))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reading = False
+        self._flush_planned = False
+        self._thread = threading.Thread(target=self._run, name="celeriac-async", daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until the lane is closed and the last coroutine has ended."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._read_on()
+        await self._ended.wait()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        self._bench.outbox.flush()
+
+    def _read_on(self) -> None:
+        if not self._reading and not self._lane.ended:
+            self._reading = True
+            self._loop.add_reader(self._lane.token_descriptor, self._on_tokens)
+
+    def _read_no_more(self) -> None:
+        self._reading = False
+        self._loop.remove_reader(self._lane.token_descriptor)
+
+    def _on_tokens(self) -> None:
+        while self._free_rows:
+            work = self._lane.next_work()
+            if work is None:
+                if self._lane.ended:
+                    self._read_no_more()
+                    self._ended.set()
+                return
+            task = self._loop.create_task(self._run_work(self._free_rows.pop(), work))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._read_no_more()
+
+    async def _run_work(self, row: int, work: Work) -> None:
+        bench = self._bench
+        began = bench.take(row, work)
+        prepared = bench.prepare(work)
+        if isinstance(prepared, Execution):
+            bench.begin(row, work, prepared, began)
+            if prepared.soft_time_limit:
+                prepared.limit_coroutine = CoroutineLimit(prepared.soft_time_limit)
+            prepared = await prepared.arun()
+        bench.end(row, work, prepared, began)
+        self._free_rows.append(row)
+        self._read_on()
+        if not self._flush_planned:
+            self._flush_planned = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_planned = False
+        self._bench.outbox.flush()
+
+
+class CoroutineLimit:
+    """Wraps a coroutine so that ``SoftTimeLimitExceeded`` is raised at its await when its time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._is_up = False
+
+    def __call__(self, coroutine: Coroutine[Any, Any, Any]) -> Awaitable[Any]:
+        """Return what to await instead of the coroutine."""
+        return self._limited(coroutine)
+
+    async def _limited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        handle = asyncio.get_running_loop().call_later(self.seconds, self._interrupt, task)
+        try:
+            return await _Driven(coroutine, self)
+        finally:
+            handle.cancel()
+
+    def _interrupt(self, task: "asyncio.Task[Any]") -> None:
+        self._is_up = True
+        task.cancel()
+
+    def translate(self, error: BaseException) -> BaseException:
+        """Return what to throw into the coroutine in place of what was thrown at it."""
+        if self._is_up and isinstance(error, asyncio.CancelledError):
+            self._is_up = False
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            return SoftTimeLimitExceeded(self.seconds)
+        return error
+
+
+class _Driven:
+    """Drives a coroutine step by step, so that the exception thrown into it can be another one."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], limit: CoroutineLimit) -> None:
+        self._coroutine = coroutine
+        self._limit = limit
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        coroutine = self._coroutine
+        try:
+            awaited = coroutine.send(None)
+            while True:
+                try:
+                    value = yield awaited
+                except BaseException as error:  # noqa: BLE001 - whatever it is, it is the coroutine's to handle
+                    awaited = coroutine.throw(self._limit.translate(error))
+                else:
+                    awaited = coroutine.send(value)
+        except StopIteration as end:
+            return end.value

@@ -1,0 +1,253 @@
+"""Putting a worker together: from its options to a running node."""
+
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from celeriac.backends.base import ResultBackend
+from celeriac.brokers.base import Broker
+from celeriac.engines import backend_from_url, broker_from_url
+from celeriac.exceptions import ImproperlyConfigured
+from celeriac.routing import Queue
+from celeriac.supervision.fork_server import ForkServer
+from celeriac.supervision.fresh_spawner import FreshSpawner
+from celeriac.supervision.spawner import Spawner
+from celeriac.worker.app_link import AppLink
+from celeriac.worker.crew import Crew, CrewOptions
+from celeriac.worker.frames import Facts
+from celeriac.worker.intake import Intake
+from celeriac.worker.loop import Loop
+from celeriac.worker.node import Node
+from celeriac.worker.options import EXECUTORS, ChildBoot, NodeOptions, WorkerOptions
+from celeriac.worker.process_log import set_up_node_log
+from celeriac.worker.status import Status
+
+__all__ = ["node_name", "run_worker"]
+
+logger = logging.getLogger("celeriac.worker")
+
+#: What the fork server imports, so that children share its memory: celeriac only.
+_SHARED_IMPORTS = ("celeriac.worker.child_main", "celeriac.worker.app_main")
+_KIB = 1024
+
+
+def run_worker(options: WorkerOptions) -> None:
+    """Run a worker until it is told to stop.
+
+    Raises ``ImproperlyConfigured`` or ``OperationalError``, with a sentence for the user, when it cannot begin.
+    """
+    executor = _executor(options.executor) if options.executor else None
+    boot = ChildBoot(
+        app=options.app,
+        loader=options.loader,
+        hostname=node_name(options.hostname),
+        overrides=_overrides(options),
+        include=list(options.include),
+        executor=executor or "processes",
+        slots=1,
+        async_slots=0,
+        loglevel=options.loglevel,
+        log_json=options.log_json,
+        color=options.color,
+        name="app",
+    )
+    with ForkServer(preload=_SHARED_IMPORTS) as spawner:
+        app_link = AppLink(spawner, boot)
+        facts = app_link.boot()
+        try:
+            plan = _Plan(facts, options)
+            set_up_node_log(boot, facts.settings)
+            for warning in facts.warnings:
+                logger.warning("%s", warning)
+            with _children_spawner(spawner, facts, options) as children_spawner:
+                _assemble(plan, boot, app_link, children_spawner).run()
+        finally:
+            app_link.close()
+
+
+def node_name(given: str | None) -> str:
+    """Return a node's name: ``celeriac@host``, or what was given with ``%h``, ``%n`` and ``%d`` filled in."""
+    host = socket.gethostname()
+    name, _, domain = host.partition(".")
+    if not given:
+        return f"celeriac@{host}"
+    full = given.replace("%h", host).replace("%n", name).replace("%d", domain).replace("%%", "%")
+    return full if "@" in full else f"{full}@{host}"
+
+
+@dataclass(slots=True)
+class _Plan:
+    """Everything decided: the command line first, then the app's settings."""
+
+    facts: Facts
+    options: WorkerOptions
+
+    def setting(self, option: Any, name: str) -> Any:
+        """Return an option, or the setting it stands for."""
+        return self.facts.settings.get(name) if option is None else option
+
+    @property
+    def executor(self) -> str:
+        return _executor(self.setting(self.options.executor, "worker_pool"))
+
+    @property
+    def concurrency(self) -> int:
+        if self.executor == "solo":
+            return 1
+        count = self.setting(self.options.concurrency, "worker_concurrency")
+        if count in {None, "auto"}:
+            return _usable_processors()
+        if int(count) < 1:
+            raise ImproperlyConfigured(f"A worker needs at least one slot, not {count}: see -c and worker_concurrency.")
+        return int(count)
+
+    @property
+    def runs_async(self) -> bool:
+        return any(task.is_async for task in self.facts.tasks.values())
+
+    @property
+    def queues(self) -> list[Queue]:
+        known = {queue["name"]: Queue(**queue) for queue in self.facts.queues}
+        names = self.options.queues or tuple(known)
+        excluded = set(self.options.exclude_queues)
+        return [known.get(name, Queue(name)) for name in names if name not in excluded]
+
+    def crew(self) -> CrewOptions:
+        threads = self.executor == "threads"
+        memory = self.setting(self.options.max_memory_per_child, "worker_max_memory_per_child")
+        multiplier = self.setting(self.options.prefetch_multiplier, "read_ahead_limit")
+        slots = self.concurrency if threads else 1
+        return CrewOptions(
+            size=1 if threads else self.concurrency,
+            slots=slots,
+            async_slots=self.facts.settings["worker_async_concurrency"] if self.runs_async else 0,
+            max_tasks_per_child=self.setting(self.options.max_tasks_per_child, "worker_max_tasks_per_child"),
+            max_memory_per_child=memory * _KIB if memory else None,
+            # Celery's multiplier counts what runs, too; 0 means no bound, there and here.
+            ahead_limit=max(0, multiplier - 1) * slots if multiplier else None,
+        )
+
+    def node(self, hostname: str) -> NodeOptions:
+        settings = self.facts.settings
+        timeout = self.setting(self.options.shutdown_timeout, "worker_shutdown_timeout")
+        return NodeOptions(
+            hostname=hostname,
+            runs_async=self.runs_async,
+            max_crashes=settings["task_max_deliveries"],
+            shutdown_timeout=float("inf") if timeout is None else timeout,
+            result_lifetime=settings.get("result_expires"),
+            watches_memory=bool(self.crew().max_memory_per_child),
+        )
+
+
+def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner) -> Node:
+    facts, settings = plan.facts, plan.facts.settings
+    hostname = boot.hostname
+    crew_options = plan.crew()
+    broker = broker_from_url(facts.broker_url, options=settings.get("broker_transport_options"))
+    backend = backend_from_url(
+        facts.result_backend_url, broker=broker, options=settings.get("result_backend_transport_options")
+    )
+    queues = plan.queues
+    if not queues:
+        raise ImproperlyConfigured("There is no queue left to consume from: see -Q, -X and task_queues.")
+    status = Status(
+        hostname=hostname,
+        executor=plan.executor,
+        concurrency=plan.concurrency,
+        queues=[queue.name for queue in queues],
+    )
+    intake = Intake(broker, backend, queues, node=hostname, lease=settings["worker_lease"], status=status.document)
+    _check_reachable(broker, crew_options)
+    intake.connect()
+    if plan.options.purge:
+        for queue in queues:
+            logger.warning("Purged %d messages from queue %s.", broker.purge(queue.name), queue.name)
+    _greet(plan, hostname, broker, backend)
+    loop = Loop()
+    child_boot = _child_boot(boot, plan, crew_options)
+    return Node(
+        plan.node(hostname),
+        loop=loop,
+        app_link=app_link,
+        intake=intake,
+        crew=Crew(spawner, loop, child_boot, crew_options),
+        status=status,
+    )
+
+
+def _child_boot(boot: ChildBoot, plan: _Plan, crew_options: CrewOptions) -> ChildBoot:
+    return ChildBoot(
+        app=boot.app,
+        loader=boot.loader,
+        hostname=boot.hostname,
+        overrides=boot.overrides,
+        include=boot.include,
+        executor=plan.executor,
+        slots=crew_options.slots,
+        async_slots=crew_options.async_slots,
+        loglevel=boot.loglevel,
+        log_json=boot.log_json,
+        color=boot.color,
+        name="child",
+    )
+
+
+def _check_reachable(broker: Broker, crew_options: CrewOptions) -> None:
+    if not broker.capabilities.shared:
+        raise ImproperlyConfigured(
+            f"The broker {broker.url} lives inside one process, so a worker can never receive what others publish; it "
+            f"is for tests. Set broker_url to sqlite:///celeriac.sqlite3, for {crew_options.size} children and more."
+        )
+
+
+def _children_spawner(spawner: ForkServer, facts: Facts, options: WorkerOptions) -> Spawner:
+    if facts.settings.get("worker_pool_start_method") == "spawn":
+        return FreshSpawner()
+    if facts.settings.get("worker_preload_app"):
+        module = options.app.partition(":")[0]
+        return ForkServer(preload=(*_SHARED_IMPORTS, module))
+    return spawner
+
+
+def _greet(plan: _Plan, hostname: str, broker: Broker, backend: ResultBackend) -> None:
+    results = backend.url if backend.stores_results else "off"
+    logger.info(
+        "%s starts: broker %s, results %s, queues %s, %d slots (%s).",
+        hostname,
+        broker.url,
+        results,
+        ", ".join(queue.name for queue in plan.queues),
+        plan.concurrency,
+        plan.executor,
+    )
+
+
+def _overrides(options: WorkerOptions) -> dict[str, Any]:
+    overrides = dict(options.settings)
+    given = {
+        "broker_url": options.broker,
+        "result_backend": options.result_backend,
+        "task_time_limit": options.time_limit,
+        "task_soft_time_limit": options.soft_time_limit,
+    }
+    overrides.update({name: value for name, value in given.items() if value is not None})
+    return overrides
+
+
+def _executor(name: str) -> str:
+    if name in {"gevent", "eventlet"}:
+        raise ImproperlyConfigured(
+            f"celeriac has no {name} executor: write tasks that wait as `async def` (each child runs "
+            "worker_async_concurrency of them at once), or use -P threads."
+        )
+    try:
+        return EXECUTORS[name]
+    except KeyError:
+        raise ImproperlyConfigured(f"There is no executor {name!r}: -P takes processes, threads or solo.") from None
+
+
+def _usable_processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

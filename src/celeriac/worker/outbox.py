@@ -1,0 +1,71 @@
+"""The outbox: what a child has to tell its node, gathered so that fast tasks share one system call.
+
+A batch goes out when the child has nothing to do, when it is big or old enough between two tasks, and, while a task
+runs, from a thread of the outbox's own: so a finished task's result never waits for the task after it. Only a task that
+holds the interpreter lock in C can delay it, by as long as it holds it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from celeriac.worker.frames import Frame
+
+__all__ = ["Outbox"]
+
+#: Frames in one batch, about.
+_BIG = 64
+#: Seconds the oldest frame may be kept back.
+_OLD = 0.004
+
+
+class Outbox:
+    """Collects frames for one lane. Safe from any thread."""
+
+    def __init__(self, send: Callable[[Sequence[Frame]], None]) -> None:
+        self._send = send
+        self._frames: list[Frame] = []
+        self._oldest = 0.0
+        self._lock = threading.Lock()
+        self._some = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="celeriac-outbox", daemon=True)
+        self._thread.start()
+
+    def put(self, frame: Frame) -> None:
+        """Have a frame sent with the next batch."""
+        with self._lock:
+            if not self._frames:
+                self._oldest = time.monotonic()
+            self._frames.append(frame)
+
+    def before_task(self) -> None:
+        """See to it that what there is goes out in time, although this thread is about to run a task."""
+        if not self._frames:
+            return
+        if len(self._frames) >= _BIG or time.monotonic() - self._oldest > _OLD:
+            self.flush()
+        elif not self._some.is_set():
+            self._some.set()
+
+    def flush(self) -> None:
+        """Send what there is, now."""
+        with self._lock:
+            self._send_all()
+
+    def _send_all(self) -> None:
+        if self._frames:
+            frames, self._frames = self._frames, []
+            self._send(frames)
+        self._some.clear()
+
+    def _run(self) -> None:
+        while True:
+            self._some.wait()
+            time.sleep(_OLD)
+            with self._lock:
+                if self._frames and time.monotonic() - self._oldest >= _OLD:
+                    try:
+                        self._send_all()
+                    except OSError:
+                        # The node is gone, and so will this process be in a moment.
+                        return
