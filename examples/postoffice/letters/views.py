@@ -14,7 +14,7 @@ from letters.models import Letter, Mailing
 from letters.task_report import TaskReport
 
 #: How many mailings the page shows, the newest first.
-MAILINGS_SHOWN = 4
+MAILINGS_SHOWN = 3
 
 
 @require_safe

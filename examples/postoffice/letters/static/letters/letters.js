@@ -100,7 +100,7 @@ async function send(form) {
   });
   button.setAttribute("aria-disabled", "true");
   form.classList.add("running");
-  form.classList.remove("over");
+  form.classList.remove("over", "wrong");
   verdict.textContent = "";
   runningRequests += 1;
   lookIn(BUSY_INTERVAL);
@@ -112,10 +112,12 @@ async function send(form) {
     verdict.textContent = response.ok
       ? verdict.dataset.took.replace("{time}", took)
       : verdict.dataset.failed.replace("{error}", answer.error ?? `${response.status} ${response.statusText}`);
+    form.classList.toggle("wrong", !response.ok);
     cancelAnimationFrame(frame);
     time.textContent = took;
   } catch {
     verdict.textContent = verdict.dataset.lost;
+    form.classList.add("wrong");
   } finally {
     cancelAnimationFrame(frame);
     runningRequests -= 1;

@@ -1,0 +1,1 @@
+"""celeriac in a Django site: ``INSTALLED_APPS += ["celeriac.django"]``."""
