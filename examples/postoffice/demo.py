@@ -49,7 +49,7 @@ class Terminal:
         encoding = sys.stdout.encoding or "ascii"
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")
-        self._frame = "╭─╮│╰╯" if encoding.lower().replace("-", "").startswith("utf") else "+-+|++"
+        self._frame = tuple("╭─╮│╰╯" if encoding.lower().startswith("utf") else "+-+|++")
 
     def say(self, name: str, line: str) -> None:
         label = f"[{name}]".ljust(8)

@@ -76,15 +76,15 @@ def is_free(host: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as caller, socket.socket(family) as listener:
         try:
-            if caller.connect_ex((reachable(host), port)) == 0:
-                return False
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))
+            # Where a server listens on another address of this port, binding succeeds on some systems.
+            caller.settimeout(1)
+            return caller.connect_ex((reachable(host), port)) != 0
         except OSError as error:
             if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
                 raise DemoError(f"This machine can't listen on {host}: {error.strerror}.") from error
             return False
-    return True
 
 
 class PortChoice(NamedTuple):
