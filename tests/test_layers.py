@@ -41,9 +41,11 @@ CELERIAC = Rules(
         "celeriac.sqlite": 3,
         # 4 API
         "celeriac.app": 4,
+        "celeriac.async_result": 4,
         "celeriac.canvas": 4,
         "celeriac.config_loading": 4,
         "celeriac.dotted_name": 4,
+        "celeriac.eager_result": 4,
         "celeriac.einfo": 4,
         "celeriac.execution": 4,
         "celeriac.identifiers": 4,
@@ -55,6 +57,7 @@ CELERIAC = Rules(
         "celeriac.request": 4,
         "celeriac.result": 4,
         "celeriac.result_format": 4,
+        "celeriac.result_waiter": 4,
         "celeriac.task": 4,
         "celeriac.task_logging": 4,
         # 5 runtimes
@@ -78,6 +81,7 @@ CELERIAC = Rules(
         "celeriac.protocol.serialization": "optional libraries, at first use",
         "celeriac.supervision.bootstrap": "a child is told what to run by name",
         "celeriac.supervision.preloading": "the user says what to preload",
+        "celeriac.worker.loading": "the command line passes in who finds the app, and the user's modules are data",
     },
     libraries={
         "msgspec": ("celeriac",),
