@@ -140,7 +140,9 @@ def _make_class(module: str, name: str) -> type[BaseException]:
 def _instance(cls: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
     """Make the exception, if need be without its ``__init__``, which may want other arguments than it passed on."""
     with suppress(Exception):
-        return cls(*arguments)
+        exc = cls(*arguments)
+        if isinstance(exc, BaseException):  # its __new__ may think otherwise
+            return exc
     with suppress(Exception):
         exc = cls.__new__(cls, *arguments)
         exc.args = arguments

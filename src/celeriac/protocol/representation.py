@@ -17,12 +17,28 @@ MAX_LENGTH = 1024
 MAX_LEVELS = 3
 
 
+#: Types whose instances ``str`` shows as ``repr`` does, and that cannot be long or fail. Long numbers can.
+_PLAIN_TYPES = frozenset({bool, float, type(None)})
+_LARGE = 10**100
+_CONTAINERS = frozenset({tuple, list, dict})
+
+
+class _NotShortError(Exception):
+    """The value needs the careful way."""
+
+
 class _FullError(Exception):
     """The text is as long as it may be: only brackets are closed now."""
 
 
 def represent(value: Any, *, max_length: int = MAX_LENGTH, max_levels: int = MAX_LEVELS) -> str:
     """Return the value as text; never raises, whatever the value's own ``repr`` does."""
+    try:
+        text = _represent_short(value, max_length, max_levels or MAX_LEVELS)
+        if len(text) < max_length:
+            return _encodable(text)
+    except _NotShortError:
+        pass
     writer = _Writer(max_length, max_levels)
     try:
         writer.write(value)
@@ -30,7 +46,37 @@ def represent(value: Any, *, max_length: int = MAX_LENGTH, max_levels: int = MAX
         pass
     except RecursionError:
         return "..."
-    text = "".join(writer.parts)
+    return _encodable("".join(writer.parts))
+
+
+def _represent_short(value: Any, max_length: int, levels: int) -> str:
+    """Do the same for the plain and short values most calls have, several times as fast; raises ``_NotShortError``.
+
+    Text shorter than the limit is right; longer text may have needed cuts.
+    """
+    kind = type(value)
+    if kind is str:
+        escaped: str = value.replace("'", "\\'")
+        return f"'{escaped}'"
+    if kind in _PLAIN_TYPES or (kind is int and -_LARGE < value < _LARGE):
+        return str(value)
+    # No item takes less than three characters, with what stands between.
+    if not levels or kind not in _CONTAINERS or len(value) * 3 > max_length + 3:
+        raise _NotShortError
+    if kind is dict:
+        pairs = [
+            f"{_represent_short(key, max_length, 0)}: {_represent_short(item, max_length, levels - 1)}"
+            for key, item in value.items()
+        ]
+        return "{" + ", ".join(pairs) + "}"
+    items = ", ".join([_represent_short(item, max_length, levels - 1) for item in value])
+    if kind is list:
+        return f"[{items}]"
+    return f"({items},)" if len(value) == 1 else f"({items})"
+
+
+def _encodable(text: str) -> str:
+    """Return the text without half surrogate pairs, which no broker carries."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -100,7 +100,9 @@ _PROTOCOL_HEADERS = frozenset(_Headers.__struct_fields__) | {"lang", "compressio
 #: Begins the names of the headers celeriac's nodes write.
 _NODE_PREFIX = "celeriac-"
 
-_EMPTY_EMBED = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
+_NO_SIGNATURES = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+#: The end of most bodies, known beforehand.
+_NO_SIGNATURES_END = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
 
 
 def encode_task(
@@ -164,13 +166,16 @@ def decode_task(message: Message, accept: Collection[str]) -> TaskCall:
 
 
 def _encode_body(call: TaskCall, serializer: str) -> serialization.Encoded:
-    embed = (call.callbacks, call.errbacks, call.chain, call.chord)
-    if serializer == "json" and embed == (None, None, None, None):
-        args = serialization.dumps(call.args)
-        kwargs = serialization.dumps(call.kwargs).data
-        return args._replace(data=b"[" + args.data + b", " + kwargs + _EMPTY_EMBED)
-    parts = dict(zip(("callbacks", "errbacks", "chain", "chord"), embed, strict=True))
-    return serialization.dumps((call.args, call.kwargs, parts), serializer)
+    embed = {
+        "callbacks": call.callbacks,
+        "errbacks": call.errbacks,
+        "chain": call.chain,
+        "chord": call.chord,
+    }
+    if serializer == "json" and embed == _NO_SIGNATURES:
+        content_type, content_encoding, data = serialization.dumps((call.args, call.kwargs))
+        return serialization.Encoded(content_type, content_encoding, data[:-1] + _NO_SIGNATURES_END)
+    return serialization.dumps((call.args, call.kwargs, embed), serializer)
 
 
 def _encode_headers(call: TaskCall, repr_levels: int) -> dict[str, Any]:
@@ -187,8 +192,8 @@ def _encode_headers(call: TaskCall, repr_levels: int) -> dict[str, Any]:
         "timelimit": list(call.timelimit),
         "root_id": call.root_id or call.id,
         "parent_id": call.parent_id,
-        "argsrepr": represent(call.args or (), max_levels=repr_levels) if call.argsrepr is None else call.argsrepr,
-        "kwargsrepr": represent(call.kwargs, max_levels=repr_levels) if call.kwargsrepr is None else call.kwargsrepr,
+        "argsrepr": _shown(call.argsrepr, call.args, "()", repr_levels),
+        "kwargsrepr": _shown(call.kwargsrepr, call.kwargs, "{}", repr_levels),
         "origin": call.origin,
         "ignore_result": call.ignore_result,
         "replaced_task_nesting": call.replaced_task_nesting,
@@ -198,6 +203,12 @@ def _encode_headers(call: TaskCall, repr_levels: int) -> dict[str, Any]:
     if call.headers:
         headers.update(_plain_headers(call.headers))
     return headers
+
+
+def _shown(given: str | None, arguments: Any, empty: str, levels: int) -> str:
+    if given is not None:
+        return given
+    return represent(arguments, max_levels=levels) if arguments else empty
 
 
 def _plain_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
