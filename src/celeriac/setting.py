@@ -1,5 +1,6 @@
 """One setting: what it is called, what it takes, what it is when nobody says, and what it does."""
 
+import copy
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -62,7 +63,7 @@ class Setting:
         ``key`` is the name it was written under, for the error. Raises ``ImproperlyConfigured`` with one sentence.
         """
         if written is None:
-            return None if self.optional else self.default
+            return None if self.optional else copy.deepcopy(self.default)
         for kind in self.kinds:
             try:
                 value = coerce(kind, written)

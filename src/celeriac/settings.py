@@ -20,12 +20,20 @@ import copy
 import warnings
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Literal, NamedTuple
-from urllib.parse import quote
 
 from celeriac.exceptions import CeleryWarning, ImproperlyConfigured
 from celeriac.setting import Setting
 from celeriac.settings_display import humanize, plain, table
-from celeriac.settings_names import Recognised, is_slip, known_name, recognise, suggestion, unknown_setting
+from celeriac.settings_names import (
+    Recognised,
+    is_slip,
+    known_name,
+    prefix_of,
+    recognise,
+    suggestion,
+    unknown_setting,
+    without_prefix,
+)
 from celeriac.settings_table import SETTINGS
 
 __all__ = ["ENVIRONMENT", "FoundOption", "Settings"]
@@ -75,6 +83,7 @@ class Settings(MutableMapping[str, Any]):
         layers["defaults"] = {name: copy.deepcopy(setting.default) for name, setting in SETTINGS.items()}
         self.__dict__["_layers"] = layers
         self.__dict__["_old_names"] = ()
+        self.__dict__["_prefix"] = ""
         self.__dict__.update(layers["defaults"])
         self._work_out(_FOLLOW)
         self.update(values or {}, **more)
@@ -99,10 +108,10 @@ class Settings(MutableMapping[str, Any]):
     # Reading.
 
     def __getitem__(self, key: str) -> Any:
-        name = known_name(key)
-        if name is not None:
+        name = self._name_of(key)
+        if name in SETTINGS:
             return self.__dict__[name]
-        value = self._own_key(key)
+        value = self._strongest(name)
         if value is _MISSING:
             raise KeyError(key)
         return value
@@ -117,7 +126,7 @@ class Settings(MutableMapping[str, Any]):
             raise AttributeError(unknown_setting(key)) from None
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and (known_name(key) is not None or self._own_key(key) is not _MISSING)
+        return isinstance(key, str) and self._strongest(self._name_of(key)) is not _MISSING
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name for layer in reversed(_LAYERS) for name in self._layers[layer]))
@@ -138,7 +147,7 @@ class Settings(MutableMapping[str, Any]):
 
     def __delitem__(self, key: str) -> None:
         """Take back a change made in code; what another place says counts again."""
-        name = known_name(key) or key
+        name = self._name_of(key)
         del self._layers["changes"][name]
         self._work_out([name])
 
@@ -192,7 +201,7 @@ class Settings(MutableMapping[str, Any]):
                 warnings.warn(f"There is no setting {key}: {hint}", CeleryWarning, stacklevel=3)
         before = set(self._layers["source"])
         self._layers["source"] = {**found.others, **values}
-        self.__dict__["_old_names"] = tuple(found.old_names)
+        self.__dict__.update(_old_names=tuple(found.old_names), _prefix=prefix_of(namespace))
         if "TIME_ZONE" in source:  # Django's; any setting of ours is stronger
             self._layers["fallbacks"].setdefault("timezone", source["TIME_ZONE"])
         self._work_out({*before, *self._layers["source"], "timezone"})
@@ -214,7 +223,7 @@ class Settings(MutableMapping[str, Any]):
         """Return what anybody has set, and the user's own keys, without the table's defaults."""
         changed = {name: self[name] for layer in reversed(_LAYERS[:-1]) for name in self._layers[layer]}
         for name, value in self._layers["defaults"].items():
-            if value and isinstance(value, (dict, list)) and value != SETTINGS[name].default:  # changed in place
+            if isinstance(value, (dict, list)) and value != SETTINGS[name].default:  # changed in place
                 changed.setdefault(name, value)
         return changed
 
@@ -224,7 +233,7 @@ class Settings(MutableMapping[str, Any]):
 
     def value_set_for(self, key: str) -> bool:
         """Say whether anybody has set this."""
-        return (known_name(key) or key) in self.changes()
+        return self._name_of(key) in self.changes()
 
     def unknown(self) -> dict[str, str]:
         """Return the keys of no setting, each with the end of a sentence on what was meant, or nothing."""
@@ -234,11 +243,11 @@ class Settings(MutableMapping[str, Any]):
         """Return what can be written as JSON, for a process that has none of the user's code; the rest is left out."""
         return plain(self)
 
-    def table(self, with_defaults: bool = False, censored: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Celery's
+    def table(self, with_defaults: bool = False, censored: bool = True) -> dict[str, Any]:
         """Return the settings by name, secrets hidden."""
         return table(self if with_defaults else self.changes(), censored=censored)
 
-    def humanize(self, with_defaults: bool = False, censored: bool = True) -> str:  # noqa: FBT001, FBT002 - Celery's
+    def humanize(self, with_defaults: bool = False, censored: bool = True) -> str:
         """Return the settings as lines for people."""
         return humanize(self.table(with_defaults, censored))
 
@@ -257,27 +266,34 @@ class Settings(MutableMapping[str, Any]):
     def copy(self) -> "Settings":
         """Return settings of the same values that can be changed on their own."""
         twin = type(self)()
-        twin.__dict__.update(self.__dict__, _layers={layer: dict(values) for layer, values in self._layers.items()})
+        layers = {layer: dict(values) for layer, values in self._layers.items()}
+        layers["defaults"] = copy.deepcopy(layers["defaults"])
+        twin.__dict__.update(self.__dict__, _layers=layers)
+        twin._work_out(SETTINGS)  # noqa: SLF001 - one of us
         return twin
 
     __copy__ = copy
 
     # Within.
 
-    def _own_key(self, key: str) -> Any:
+    def _name_of(self, key: str) -> str:
+        """Return the name that a value is kept under: today's, without the namespace that was read last."""
+        return known_name(key) or without_prefix(key, self._prefix)
+
+    def _strongest(self, name: str) -> Any:
         for layer in _LAYERS:
-            if key in self._layers[layer]:
-                return self._layers[layer][key]
+            if name in self._layers[layer]:
+                return self._layers[layer][name]
         return _MISSING
 
     def _put(self, layer: str, values: Mapping[str, Any]) -> None:
         found = Recognised()
         for key, value in values.items():
-            name = known_name(key)
-            if name is None:
-                found.add_other(key, key, value)
-            else:
+            name = self._name_of(key)
+            if name in SETTINGS:
                 found.add(name, key, value)
+            else:
+                found.add_other(name, key, value)
         new = {**found.others, **_values_of(found)}
         self._layers[layer].update(new)
         self._work_out(new)
@@ -287,11 +303,11 @@ class Settings(MutableMapping[str, Any]):
         attributes = self.__dict__
         for name in names:
             if name in SETTINGS:
-                attributes[name] = self._own_key(name)
+                attributes[name] = self._strongest(name)
         if attributes["broker_url"] is None and attributes["broker_host"] is not None:
             attributes["broker_url"] = _url_of_parts(*(attributes[part] for part in _BROKER_PARTS))
         for name, followed in _FOLLOW.items():
-            attributes[name] = self._own_key(name) or attributes[followed]
+            attributes[name] = self._strongest(name) or attributes[followed]
 
 
 def _values_of(found: Recognised) -> dict[str, Any]:
@@ -300,7 +316,7 @@ def _values_of(found: Recognised) -> dict[str, Any]:
 
 def _hint(name: str, namespace: str | None) -> str:
     """Return what is to be said of a source's key of no setting; empty for one that is somebody else's."""
-    if namespace is None and name.startswith("CELERY_") and name.removeprefix("CELERY_").lower() in SETTINGS:
+    if namespace is None and without_prefix(name, "CELERY_") in SETTINGS:
         return 'pass namespace="CELERY" to config_from_object for settings that are named so'
     return suggestion(name) if namespace or is_slip(name) else ""
 
@@ -308,6 +324,10 @@ def _hint(name: str, namespace: str | None) -> str:
 def _url_of_parts(
     transport: str | None, host: str, port: int | None, user: str | None, password: str | None, vhost: str | None
 ) -> str:
-    login = quote(user or "", safe="") + (f":{quote(password, safe='')}" if password else "")
+    login = _percent_encoded(user or "") + (f":{_percent_encoded(password)}" if password else "")
     address = host if port is None else f"{host}:{port}"
     return f"{transport or 'amqp'}://{login + '@' if login else ''}{address}/{vhost or ''}"
+
+
+def _percent_encoded(text: str) -> str:
+    return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else f"%{byte:02X}" for byte in text.encode())

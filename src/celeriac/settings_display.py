@@ -14,7 +14,9 @@ __all__ = ["MASK", "censor_url", "humanize", "plain", "table"]
 MASK = "********"
 
 #: Keys whose value is probably a secret, among those that no table describes.
-_SECRET = re.compile(r"api|auth|credential|dsn|key|pass|secret|signature|token", re.IGNORECASE)
+_SECRET = re.compile(
+    r"passw|secret|token|credential|(?:^|[^a-z])(?:api_?key|auth|dsn|key|pass|signature)s?(?:$|[^a-z])", re.IGNORECASE
+)
 
 #: ``user:password`` before an ``@``, in each of several URLs.
 _LOGIN = re.compile(r"(?<=://)(?P<user>[^/?#;:]*):(?P<password>[^/?#]*)(?=@)")
@@ -49,7 +51,7 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _censor(name: str, value: Any) -> Any:
     setting = SETTINGS.get(name)
-    if value in (None, "", {}, []):
+    if value is None or (isinstance(value, (str, Mapping, list, tuple)) and not value):
         return value
     if setting.secret if setting is not None else _SECRET.search(name):
         return MASK

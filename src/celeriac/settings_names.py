@@ -16,7 +16,17 @@ from typing import Any
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.settings_table import SETTINGS
 
-__all__ = ["OLD_NAMES", "Recognised", "known_name", "recognise", "suggestion", "unknown_setting"]
+__all__ = [
+    "OLD_NAMES",
+    "Recognised",
+    "is_slip",
+    "known_name",
+    "prefix_of",
+    "recognise",
+    "suggestion",
+    "unknown_setting",
+    "without_prefix",
+]
 
 #: Celery 3's name -> today's.
 OLD_NAMES: dict[str, str] = {old: setting.name for setting in SETTINGS.values() for old in setting.old_names}
@@ -72,6 +82,16 @@ def known_name(key: str) -> str | None:
     return key if key in SETTINGS else OLD_NAMES.get(key)
 
 
+def without_prefix(key: str, prefix: str) -> str:
+    """Return the name behind a namespace's prefix, in small letters; another key as it is."""
+    return key[len(prefix) :].lower() if prefix and _begins_with(key, prefix) else key
+
+
+def prefix_of(namespace: str | None) -> str:
+    """Return what names of the namespace begin with."""
+    return f"{namespace.rstrip('_')}_" if namespace else ""
+
+
 def recognise(source: Mapping[str, Any], namespace: str | None = None) -> Recognised:
     """Sort what a source holds into settings and other keys.
 
@@ -79,7 +99,7 @@ def recognise(source: Mapping[str, Any], namespace: str | None = None) -> Recogn
     our business. Raises ``ImproperlyConfigured`` when names of Celery 3 and of today are mixed.
     """
     if namespace:
-        return _recognise_namespace(source, namespace.rstrip("_") + "_")
+        return _recognise_namespace(source, prefix_of(namespace))
     _refuse_mixture(source)
     found = Recognised()
     for key in sorted(source, key=OLD_NAMES.__contains__):  # today's names first
@@ -95,9 +115,9 @@ def suggestion(name: str) -> str:
     """Return the end of a sentence about a name that is no setting: what was probably meant; empty when unknown."""
     if name in _ELSEWHERE:
         return _ELSEWHERE[name]
-    today = OLD_NAMES.get(name.upper())
+    today = OLD_NAMES.get(name.upper()) or _without_celery(name)
     if today is not None:
-        return f"its name is {today} now"
+        return f"its name is {today} here"
     slip = _slip_of(name)
     if slip is not None:
         return f"did you mean {slip}?"
@@ -115,7 +135,15 @@ def unknown_setting(name: str, *, key: str = "") -> str:
 
 def is_slip(name: str) -> bool:
     """Say whether a name is nearly that of a setting, or of something people take for one."""
-    return name not in SETTINGS and (name in _ELSEWHERE or _slip_of(name) is not None)
+    if known_name(name) is not None:
+        return False
+    return name in _ELSEWHERE or _without_celery(name) is not None or _slip_of(name) is not None
+
+
+def _without_celery(name: str) -> str | None:
+    """Return the setting behind a name of the namespace CELERY, which was used where none was given."""
+    rest = without_prefix(name, "CELERY_")
+    return rest if rest != name and rest in SETTINGS else None
 
 
 def _slip_of(name: str) -> str | None:
@@ -128,7 +156,7 @@ def _recognise_namespace(source: Mapping[str, Any], prefix: str) -> Recognised:
     for key, value in source.items():
         if not _begins_with(key, prefix):
             continue
-        name = key[len(prefix) :].lower()
+        name = without_prefix(key, prefix)
         if name in SETTINGS:
             found.add(name, key, value)
         elif key not in OLD_NAMES:
