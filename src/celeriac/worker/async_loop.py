@@ -2,11 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Coroutine, Generator
-from typing import Any
 
 from celeriac.exceptions import SoftTimeLimitExceeded
-from celeriac.execution import Execution
+from celeriac.execution import Execution, Report
 from celeriac.worker.frames import Work
 from celeriac.worker.lane import ChildLane
 from celeriac.worker.workbench import Workbench
@@ -74,9 +72,7 @@ class AsyncLoop:
         prepared = bench.prepare(work)
         if isinstance(prepared, Execution):
             bench.begin(row, work, prepared, began)
-            if prepared.soft_time_limit:
-                prepared.limit_coroutine = CoroutineLimit(prepared.soft_time_limit)
-            prepared = await prepared.arun()
+            prepared = await self._run_limited(prepared)
         bench.end(row, work, prepared, began)
         self._free_rows.append(row)
         self._read_on()
@@ -84,63 +80,17 @@ class AsyncLoop:
             self._flush_planned = True
             self._loop.call_soon(self._flush)
 
+    async def _run_limited(self, execution: Execution) -> Report:
+        limit = execution.soft_time_limit
+        running = asyncio.current_task()
+        if not limit or running is None:
+            return await execution.arun()
+        timer = self._loop.call_later(limit, execution.interrupt, SoftTimeLimitExceeded(limit), running)
+        try:
+            return await execution.arun()
+        finally:
+            timer.cancel()
+
     def _flush(self) -> None:
         self._flush_planned = False
         self._bench.outbox.flush()
-
-
-class CoroutineLimit:
-    """Wraps a coroutine so that ``SoftTimeLimitExceeded`` is raised at its await when its time is up."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._is_up = False
-
-    def __call__(self, coroutine: Coroutine[Any, Any, Any]) -> Awaitable[Any]:
-        """Return what to await instead of the coroutine."""
-        return self._limited(coroutine)
-
-    async def _limited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        task = asyncio.current_task()
-        assert task is not None
-        handle = asyncio.get_running_loop().call_later(self.seconds, self._interrupt, task)
-        try:
-            return await _Driven(coroutine, self)
-        finally:
-            handle.cancel()
-
-    def _interrupt(self, task: "asyncio.Task[Any]") -> None:
-        self._is_up = True
-        task.cancel()
-
-    def translate(self, error: BaseException) -> BaseException:
-        """Return what to throw into the coroutine in place of what was thrown at it."""
-        if self._is_up and isinstance(error, asyncio.CancelledError):
-            self._is_up = False
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
-            return SoftTimeLimitExceeded(self.seconds)
-        return error
-
-
-class _Driven:
-    """Drives a coroutine step by step, so that the exception thrown into it can be another one."""
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], limit: CoroutineLimit) -> None:
-        self._coroutine = coroutine
-        self._limit = limit
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        coroutine = self._coroutine
-        try:
-            awaited = coroutine.send(None)
-            while True:
-                try:
-                    value = yield awaited
-                except BaseException as error:  # noqa: BLE001 - whatever it is, it is the coroutine's to handle
-                    awaited = coroutine.throw(self._limit.translate(error))
-                else:
-                    awaited = coroutine.send(value)
-        except StopIteration as end:
-            return end.value
