@@ -50,7 +50,6 @@ try() {
 for minor in $minors; do
     for candidate in \
         "$(command -v "python3.$minor" || true)" \
-        "/usr/bin/python3.$minor" \
         "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python3; do
         try "$candidate" "$minor" || true
     done
