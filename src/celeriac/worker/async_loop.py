@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Coroutine, Generator
+from typing import Any
 
 from celeriac.exceptions import SoftTimeLimitExceeded
-from celeriac.execution import Execution, Report
+from celeriac.execution import Execution
 from celeriac.worker.frames import Work
 from celeriac.worker.lane import ChildLane
 from celeriac.worker.workbench import Workbench
@@ -48,10 +50,12 @@ class AsyncLoop:
         if not self._reading and not self._lane.ended:
             self._reading = True
             self._loop.add_reader(self._lane.token_descriptor, self._on_tokens)
+            self._loop.add_reader(self._lane.stream.fileno(), self._lane.receive)
 
     def _read_no_more(self) -> None:
         self._reading = False
         self._loop.remove_reader(self._lane.token_descriptor)
+        self._loop.remove_reader(self._lane.stream.fileno())
 
     def _on_tokens(self) -> None:
         while self._free_rows:
@@ -72,7 +76,9 @@ class AsyncLoop:
         prepared = bench.prepare(work)
         if isinstance(prepared, Execution):
             bench.begin(row, work, prepared, began)
-            prepared = await self._run_limited(prepared)
+            if prepared.soft_time_limit:
+                prepared.limit_coroutine = CoroutineLimit(prepared.soft_time_limit)
+            prepared = await prepared.arun()
         bench.end(row, work, prepared, began)
         self._free_rows.append(row)
         self._read_on()
@@ -80,17 +86,64 @@ class AsyncLoop:
             self._flush_planned = True
             self._loop.call_soon(self._flush)
 
-    async def _run_limited(self, execution: Execution) -> Report:
-        limit = execution.soft_time_limit
-        running = asyncio.current_task()
-        if not limit or running is None:
-            return await execution.arun()
-        timer = self._loop.call_later(limit, execution.interrupt, SoftTimeLimitExceeded(limit), running)
-        try:
-            return await execution.arun()
-        finally:
-            timer.cancel()
-
     def _flush(self) -> None:
         self._flush_planned = False
         self._bench.outbox.flush()
+
+
+class CoroutineLimit:
+    """Wraps a coroutine so that ``SoftTimeLimitExceeded`` is raised at its await when its time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._is_up = False
+
+    def __call__(self, coroutine: Coroutine[Any, Any, Any]) -> Awaitable[Any]:
+        """Return what to await instead of the coroutine."""
+        return self._limited(coroutine)
+
+    async def _limited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        timer = asyncio.get_running_loop().call_later(self._seconds, self._interrupt, task)
+        try:
+            return await _Driven(coroutine, self)
+        finally:
+            timer.cancel()
+
+    def _interrupt(self, task: "asyncio.Task[Any]") -> None:
+        self._is_up = True
+        task.cancel()
+
+    def translate(self, error: BaseException) -> BaseException:
+        """Return what to throw into the coroutine in place of what was thrown at it."""
+        if not self._is_up or not isinstance(error, asyncio.CancelledError):
+            return error
+        self._is_up = False
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        return SoftTimeLimitExceeded(self._seconds)
+
+
+class _Driven:
+    """Drives a coroutine step by step, so that the exception thrown into it can be another one."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], limit: CoroutineLimit) -> None:
+        self._coroutine = coroutine
+        self._limit = limit
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        coroutine = self._coroutine
+        error: BaseException | None = None
+        value: Any = None
+        while True:
+            try:
+                awaited = coroutine.send(value) if error is None else coroutine.throw(error)
+            except StopIteration as end:
+                return end.value
+            error = None
+            try:
+                value = yield awaited
+            except BaseException as caught:  # noqa: BLE001 - whatever it is, it is the coroutine's to handle
+                error = self._limit.translate(caught)

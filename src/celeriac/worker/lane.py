@@ -158,6 +158,7 @@ class ChildLane:
         self.token_descriptor = token_descriptor
         self._poll = select.poll()
         self._poll.register(token_descriptor, select.POLLIN)
+        self._poll.register(stream_descriptor, select.POLLIN)
         self._received: deque[Work] = deque()
         self.ended = False
 
@@ -173,18 +174,35 @@ class ChildLane:
         return self._work_of(_TOKEN.unpack(token)[0])
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait for a token, the end of the lane, or the timeout (seconds)."""
-        self._poll.poll(None if timeout is None else timeout * 1000)
+        """Wait for a token, the end of the lane, or the timeout (seconds).
 
-    def _work_of(self, sequence: int) -> Work:
+        Work that arrives is received meanwhile: the node sends a token only when the whole of its work is out, and a
+        big message does not fit into the socket.
+        """
+        for descriptor, _ in self._poll.poll(None if timeout is None else timeout * 1000):
+            if descriptor == self.stream.fileno():
+                self.receive()
+
+    def receive(self) -> None:
+        """Receive the next batch of work, waiting for it if it is not there; its tokens decide what may run."""
+        try:
+            frames = read_blocking(self.stream)
+        except EOFError:
+            # The node is gone, and so will this process be in a moment.
+            self.ended = True
+            return
+        self._received.extend(frame for frame in frames if isinstance(frame, Work))
+
+    def _work_of(self, sequence: int) -> Work | None:
         received = self._received
-        while True:
+        while not self.ended:
             # What lies before it was taken back by the node: sequence numbers only grow.
             while received:
                 work = received.popleft()
                 if work.sequence == sequence:
                     return work
-            received.extend(frame for frame in read_blocking(self.stream) if isinstance(frame, Work))
+            self.receive()
+        return None
 
     def send(self, frames: Sequence[Done | Started | Ready | Frame]) -> None:
         """Send to the node. Raises ``OSError`` when it is gone."""

@@ -10,9 +10,7 @@ from celeriac.worker.assignment import Assignment, LaneKind, assign
 def casualty(number: int = 1, *, running: bool = True, overdue: float | None = None, **more) -> Casualty:
     message = Message(id=str(number), queue="celery", headers={"task": "add", "id": str(number)}, body=b"[]")
     delivery = Delivery(tag=number, queue="celery", envelope=envelope.encode(message), execution=number)
-    assignment = Assignment(
-        delivery=delivery, task_id=str(number), task_name="add", lane=LaneKind.DEF, **more
-    )
+    assignment = Assignment(delivery=delivery, task_id=str(number), task_name="add", lane=LaneKind.DEF, **more)
     return Casualty(assignment=assignment, was_running=running, overdue_after=overdue)
 
 
@@ -29,9 +27,7 @@ def test_what_had_not_begun_goes_to_another_child_and_nothing_is_counted() -> No
 def test_what_ran_alone_is_counted_in_a_header_of_its_message() -> None:
     (settlement,) = judged(casualty()).settlements
     assert settlement.outcome is Outcome.REPLACE
-    again = assign(
-        Delivery(tag=2, queue="celery", envelope=envelope.encode(settlement.replacement), execution=2), {}
-    )
+    again = assign(Delivery(tag=2, queue="celery", envelope=envelope.encode(settlement.replacement), execution=2), {})
     assert (again.crashes, again.suspect) == (1, False)
 
 

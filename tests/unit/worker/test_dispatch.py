@@ -21,7 +21,8 @@ class Place:
 
 def assignment(number: int, name: str = "add", **more) -> Assignment:
     delivery = Delivery(tag=number, queue="celery", envelope=b"x" * 100, execution=number)
-    return Assignment(delivery=delivery, task_id=str(number), task_name=name, lane=more.pop("lane", LaneKind.DEF), **more)
+    lane = more.pop("lane", LaneKind.DEF)
+    return Assignment(delivery=delivery, task_id=str(number), task_name=name, lane=lane, **more)
 
 
 def dispatcher_with(count: int, pace: float | None = None, **more) -> Dispatcher:
@@ -57,7 +58,9 @@ def test_slow_tasks_are_not_read_ahead() -> None:
 
 def test_the_node_wants_as_many_as_its_free_slots_until_it_knows_the_pace() -> None:
     assert dispatcher_with(0).demand([Place(), Place()]) == 2
-    assert dispatcher_with(0, pace=READ_AHEAD / 100).demand([Place(), Place()]) > 100
+    dispatcher = dispatcher_with(0, pace=READ_AHEAD / 100)
+    dispatcher.runs_async = False
+    assert dispatcher.demand([Place(), Place()]) > 100
 
 
 def test_read_ahead_behind_a_task_that_turns_out_long_is_seen_as_stuck() -> None:

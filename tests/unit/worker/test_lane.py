@@ -1,5 +1,6 @@
 """A lane: work goes to the child, and each piece is taken by exactly one side."""
 
+import os
 import threading
 
 import pytest
@@ -10,8 +11,6 @@ from celeriac.worker.lane import ChildLane, NodeLane
 
 @pytest.fixture
 def lanes():
-    import os
-
     node = NodeLane()
     stream, tokens = node.child_descriptors()
     child = ChildLane(os.dup(stream), os.dup(tokens))
@@ -51,14 +50,21 @@ def test_a_big_message_that_the_socket_cannot_hold_is_taken_back_in_the_middle_o
     node.send([work(2)])
     assert node.take_back() == [1, 2]
     node.send([work(3)])
-    received: list[Work | None] = []
-    reader = threading.Thread(target=lambda: (child.wait(), received.append(child.next_work())))
+    received: list[Work] = []
+
+    def take_one() -> None:
+        while not received:
+            child.wait(5)
+            piece = child.next_work()
+            if piece is not None:
+                received.append(piece)
+
+    reader = threading.Thread(target=take_one)
     reader.start()
     while node.flush():
         pass
     reader.join(10)
-    # The child may be waiting for its token only; it then drains what lies before it from the stream.
-    assert [each.sequence for each in received if each] == [3]
+    assert [each.sequence for each in received] == [3]
 
 
 def test_closing_the_tokens_lets_the_child_finish_what_it_has_and_end(lanes) -> None:
