@@ -25,6 +25,7 @@ CELERIAC = Rules(
         "celeriac.settings_display": 1,
         "celeriac.settings_foreign": 1,
         "celeriac.settings_kinds": 1,
+        "celeriac.settings_layers": 1,
         "celeriac.settings_names": 1,
         "celeriac.settings_table": 1,
         "celeriac.signals": 1,
