@@ -91,11 +91,14 @@ def test_two_takers_never_get_the_same_token(lanes) -> None:
 
     def take() -> None:
         while True:
+            was_stopped = stop.is_set()
             piece = child.next_work()
             if piece is not None:
                 taken.append(piece.sequence)
-            elif stop.is_set():
+            elif was_stopped:
                 return
+            else:
+                child.wait(0.01)
 
     reader = threading.Thread(target=take)
     reader.start()
@@ -106,6 +109,7 @@ def test_two_takers_never_get_the_same_token(lanes) -> None:
         if start % 3 == 0:
             back += node.take_back()
     stop.set()
-    reader.join(20)
+    reader.join(60)
+    assert not reader.is_alive()
     assert sorted(taken + back) == list(range(1, 20_001))
     assert taken == sorted(taken)
