@@ -34,6 +34,8 @@ class StoredResult(Struct, frozen=True, kw_only=True, array_like=True):
     lifetime: float | None = None
     #: Which execution says so (``Delivery.execution``); 0 when there was no delivery, which is never refused.
     execution: int = 0
+    #: Who waits for it (the message's ``reply_to``), for engines that send results to their readers.
+    reply_to: str | None = None
 
     @property
     def ready(self) -> bool:

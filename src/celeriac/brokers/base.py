@@ -72,7 +72,7 @@ class Capabilities:
 class Delivery(Struct, frozen=True, kw_only=True):
     """One receipt of a message. Engines may subclass it to carry what they need to settle it."""
 
-    #: Names this receipt; only its engine understands it.
+    #: Names this receipt, unique for the life of the consumer and across its reconnections; only its engine reads it.
     tag: int | str
     queue: str
     #: The message in celeriac's own envelope (``protocol.envelope``).
@@ -88,11 +88,11 @@ class Outcome(enum.Enum):
 
     #: Done: the message is gone.
     ACK = "ack"
-    #: Not done: the message goes back to the head of its queue.
+    #: Not done: the message goes back to its queue, to the head where the engine can.
     REQUEUE = "requeue"
     #: Never to be done: the message is kept as a dead letter, with the reason.
     REJECT = "reject"
-    #: Another message takes its place, at once or at its ``not_before``.
+    #: Another message takes its place in the delivery's queue, and in no other; at once, or at its ``not_before``.
     REPLACE = "replace"
 
 
@@ -171,7 +171,9 @@ class Consumer(ABC):
         """Take up to ``limit`` messages that are due, highest priority and oldest first.
 
         Waits up to ``timeout`` seconds for the first one, returns early on ``wake``. With several queues none starves.
-        Raises ``OperationalError`` when the store is away; what was taken by then comes back by the lease.
+        A delivery whose message has a ``not_before`` is due: only the broker's clock decides that. With a ``limit`` of 0
+        nothing is taken. Raises ``OperationalError`` when the store is away; what was taken by then is handed out by a
+        later call or comes back by the lease. The next call connects again.
         """
 
     @abstractmethod
@@ -187,7 +189,7 @@ class Consumer(ABC):
     def renew(self, status: bytes = b"") -> bool:
         """Keep the lease; ``status`` is what ``Broker.nodes`` shows.
 
-        Returns False when the lease had ended before, so that others may have taken this node's deliveries.
+        Returns False when the lease had ended before: others may, but need not, have taken this node's deliveries.
         """
 
     @abstractmethod
