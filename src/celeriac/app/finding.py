@@ -30,7 +30,7 @@ def find_app(name: str) -> Celeriac:
     app = _search(module)
     if app is None:
         raise ImproperlyConfigured(
-            f"There is no app in module {module_name!r} ({getattr(module, '__file__', None) or 'a namespace package'}): "
+            f"There is no app in module {module_name!r} ({getattr(module, '__file__', 'a namespace package')}): "
             "make one with `app = Celeriac(...)`, or name it with -A module:attribute."
         )
     return app
