@@ -28,6 +28,7 @@ START_PATIENCE = 30.0
 STOP_PATIENCE = 10.0
 
 COLOURS = {"site": 36, "worker": 32, "smtp": 35, "setup": 33, "demo": 1}
+TITLES = {"site": "The site", "worker": "The worker", "smtp": "The SMTP server", "setup": "The set-up"}
 
 #: Ends the processes named on its command line when its input ends without a word: the demo was killed.
 GUARD = """
@@ -79,6 +80,7 @@ class Child:
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, terminal: Terminal) -> None:
         self.name = name
+        self.title = TITLES[name]
         self.pid = process.pid
         self._process = process
         self._terminal = terminal
@@ -120,8 +122,9 @@ class Child:
 
     def kill(self) -> None:
         """End it and what it has started, at once."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        if self.is_running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     async def _pass_on_output(self) -> None:
         output = self._process.stdout
@@ -140,7 +143,8 @@ class Child:
                 continue
             if not line:
                 return
-            self._terminal.say(self.name, line.decode("utf-8", "replace").rstrip())
+            if text := line.decode("utf-8", "replace").rstrip():
+                self._terminal.say(self.name, text)
 
 
 class Demo:
@@ -166,7 +170,7 @@ class Demo:
                     await asyncio.wait([working, interrupted], return_when=asyncio.FIRST_COMPLETED)
                     if working.done():
                         return working.result()
-                    self._terminal.say("demo", "Stopping. Letters not yet sent wait for the next start.")
+                    self._terminal.say("demo", "Stopping. Tasks not yet done wait for the next start.")
                     return 0
                 finally:
                     interrupted.cancel()
@@ -255,20 +259,22 @@ class Demo:
                 _, writer = await asyncio.open_connection(reachable(host), port)
             except OSError:
                 if asyncio.get_running_loop().time() > deadline:
-                    raise DemoError(f"The {name} does not answer on port {port} after {START_PATIENCE:g} s.") from None
+                    raise DemoError(
+                        f"{child.title} did not listen on port {port} within {START_PATIENCE:g} s."
+                    ) from None
                 await asyncio.sleep(0.05)
             else:
                 writer.close()
                 return
         await child.ended
-        raise DemoError(f"The {name} {child.ending} before it listened on port {port}: see above.")
+        raise DemoError(f"{child.title} {child.ending} before it listened on port {port}: see above.")
 
     async def _watch(self) -> int:
         running = [child for child in self._children if child.is_running]
         await asyncio.wait([child.ended for child in running], return_when=asyncio.FIRST_COMPLETED)
         for child in running:
             if child.ended.done():
-                self._terminal.say("demo", f"The {child.name} {child.ending} by itself. Stopping the rest.")
+                self._terminal.say("demo", f"{child.title} {child.ending} unasked. Stopping the rest.")
         return 1
 
     async def _stop(self) -> None:
@@ -289,7 +295,7 @@ class Demo:
         _, stubborn = await asyncio.wait([child.ended for child in children], timeout=STOP_PATIENCE)
         for child in children:
             if child.ended in stubborn:
-                self._terminal.say("demo", f"The {child.name} did not end within {STOP_PATIENCE:g} s; killing it.")
+                self._terminal.say("demo", f"{child.title} did not end within {STOP_PATIENCE:g} s; killing it.")
                 child.kill()
         if stubborn:
             await asyncio.wait(stubborn)

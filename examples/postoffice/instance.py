@@ -84,6 +84,8 @@ def is_free(host: str, port: int) -> bool:
         except OSError as error:
             if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
                 raise DemoError(f"This machine can't listen on {host}: {error.strerror}.") from error
+            if isinstance(error, PermissionError):
+                raise DemoError(f"Port {port} is not for everybody's use; choose one from 1024 on.") from error
             return False
 
 
@@ -103,7 +105,7 @@ def choose_port(*, option: str, asked: int | None, default: int, host: str, avoi
         return PortChoice(free)
     if asked:
         proposal = f"{option} {free} would do" if free else f"choose another with {option}"
-        raise DemoError(f"Port {first} is in use or not allowed; {proposal}.")
+        raise DemoError(f"Port {first} is in use by another program; {proposal}.")
     if free is None:
         raise DemoError(f"None of the ports from {first} to {candidates[-1]} is free; choose one with {option}.")
     return PortChoice(free, instead_of=first)
