@@ -1,0 +1,364 @@
+"""One database file as this process uses it: connections, transactions, and the errors they end in.
+
+Two connections: one writes (by group commit), one reads, which in WAL mode nobody blocks. Both are opened at first use,
+closed before a fork, and opened anew when the file has been deleted or replaced, which is said by an error first.
+"""
+
+import contextlib
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from celeriac.exceptions import OperationalError
+from celeriac.sqlite.bells import Bell, Ringer, make_directory
+from celeriac.sqlite.errors import explain, is_busy
+from celeriac.sqlite.forks import watch
+from celeriac.sqlite.group_commit import GroupCommit, Transaction
+from celeriac.sqlite.location import Location
+from celeriac.sqlite.locks import SessionLock
+from celeriac.sqlite.queries import QUERIES, SCHEMA
+
+__all__ = ["PATIENCE", "Database", "FileLostError"]
+
+logger = logging.getLogger("celeriac.sqlite")
+
+T = TypeVar("T")
+
+#: Seconds to wait for a lock that another process holds, unless the caller says otherwise.
+PATIENCE = 5.0
+#: The version of ``schema.sql``.
+SCHEMA_VERSION = 1
+#: Marks a file as ours: "clrc" as a number.
+APPLICATION_ID = 0x636C7263
+
+#: Seconds between two attempts to get the lock: the first and the longest pause.
+_PAUSES = (0.0002, 0.01)
+#: Pages of the log after which it is copied into the database: hot pages are then copied once and not many times.
+_CHECKPOINT_PAGES = 4000
+#: Bytes to which the log is cut after a large transaction.
+_LOG_LIMIT = 64 * 1024 * 1024
+#: Connections that a parent had open when somebody forked behind Python's back: never to be used nor closed here.
+_abandoned: list[sqlite3.Connection] = []
+
+
+class FileLostError(OSError):
+    """The file is not the one that was opened."""
+
+
+class Database:
+    """A file, safe for many threads and many processes."""
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        #: Grows whenever the file turns out to be another one than before: what was registered in it is gone.
+        self.generation = 0
+        self.ringer = Ringer(location.live_directory)
+        self._commits = GroupCommit(self._begin, self._verify)
+        self._reading = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        #: Device and inode of the file that the writer and the reader have open.
+        self._writer_identity: tuple[int, int] | None = None
+        self._reader_identity: tuple[int, int] | None = None
+        #: The reader has found the file to be another; the writer has not looked yet.
+        self._is_lost = False
+        self._is_paused = False
+        self._holds_reading = False
+        self._pid = os.getpid()
+        watch(self)
+
+    def open(self) -> None:
+        """Make sure that the file is there and ours; raises ``OperationalError`` with the cure. Safe to call twice."""
+        self.write(_do_nothing)
+
+    def close(self) -> None:
+        """Close the connections. Safe to call twice; whatever is used next opens them again."""
+        if self._commits.pause(PATIENCE):
+            try:
+                self._close_writer()
+            finally:
+                self._commits.resume()
+        with self._reading:
+            self._close_reader()
+        self.ringer.close()
+
+    def write(
+        self,
+        operation: Callable[[Transaction], T],
+        *,
+        timeout: float = PATIENCE,
+        error: type[OperationalError] = OperationalError,
+    ) -> T:
+        """Run an operation in a transaction of its own; return its result once it is committed.
+
+        An operation may be run a second time if the first was rolled back. Raises ``error``: nothing is stored then.
+        """
+        self._notice_fork()
+        try:
+            result, rings = self._commits.run(operation, time.monotonic() + timeout)
+        except sqlite3.Error as caught:
+            raise error(explain(caught, self.location.path)) from caught
+        except FileLostError as caught:
+            raise error(str(caught)) from caught
+        except TimeoutError as caught:
+            raise error(
+                f"The database {self.location.path} was busy with this process's own writes for {timeout:g} s. "
+                "Its disk may be too slow for what is asked of it."
+            ) from caught
+        except OperationalError as caught:
+            if isinstance(caught, error):
+                raise
+            raise error(str(caught)) from caught
+        if rings:
+            self._ring(rings)
+        return result
+
+    def read(self, query: Callable[[sqlite3.Connection], T], *, error: type[OperationalError] = OperationalError) -> T:
+        """Run a query on one state of the database; it sees everything committed before. Raises ``error``."""
+        self._notice_fork()
+        if self._reader is None:
+            # Whoever writes makes the file and its schema.
+            self.write(_do_nothing, error=error)
+        deadline = time.monotonic() + PATIENCE
+        try:
+            with self._reading:
+                reader = self._open_reader(deadline)
+                return _patiently(lambda: query(reader), deadline)
+        except sqlite3.Error as caught:
+            raise error(explain(caught, self.location.path)) from caught
+        except FileLostError as caught:
+            raise error(str(caught)) from caught
+
+    def make_bell(self) -> Bell:
+        """Return a new bell for one waiter."""
+        mode = self._file_mode()
+        with contextlib.suppress(OSError):
+            make_directory(self.location.live_directory, mode)
+        return Bell(self.location.live_directory, mode)
+
+    def lock_session(self, session: str) -> SessionLock:
+        """Return a locked file of this name in the live directory; raises ``OperationalError``."""
+        mode = self._file_mode()
+        try:
+            make_directory(self.location.live_directory, mode)
+            return SessionLock(self.location.live_directory / f"{session}.lock", mode)
+        except OSError as caught:
+            raise OperationalError(
+                f"No lock file can be made in {self.location.live_directory} ({caught.strerror}), "
+                "so other nodes could not tell whether this one lives. The directory must be on a local disk and "
+                f"writable for user id {os.geteuid()}."
+            ) from caught
+
+    def forget_bells(self, names: list[str]) -> None:
+        """Remove bells that nobody hears."""
+
+        def forget(transaction: Transaction) -> None:
+            for name in names:
+                transaction.connection.execute(QUERIES["forget_bell_of_listener"], (name,))
+                transaction.connection.execute(QUERIES["forget_bell_of_result_waiter"], (name,))
+
+        self.write(forget)
+        for name in names:
+            with contextlib.suppress(OSError):
+                (self.location.live_directory / name).unlink()
+
+    # Forks.
+
+    def before_fork(self) -> None:
+        """Come to rest and close the connections."""
+        self._is_paused = self._commits.pause(PATIENCE)
+        if self._is_paused:
+            self._close_writer()
+        self._holds_reading = self._reading.acquire(timeout=PATIENCE)
+        if self._holds_reading:
+            self._close_reader()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._is_paused:
+            self._commits.resume()
+        if self._holds_reading:
+            self._reading.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, with this process's only thread."""
+        self._pid = os.getpid()
+        self._commits.reset()
+        self._reading = threading.Lock()
+        _abandoned.extend(connection for connection in (self._writer, self._reader) if connection is not None)
+        self._writer = self._reader = None
+
+    def _notice_fork(self) -> None:
+        if self._pid != os.getpid():
+            self.after_fork_in_child()
+
+    # Connections.
+
+    def _begin(self, deadline: float) -> sqlite3.Connection:
+        if self._is_lost:
+            self._close_writer()
+            self._is_lost = False
+        if self._writer is None:
+            self._writer = self._open_writer(deadline)
+        writer = self._writer
+        _patiently(lambda: writer.execute("BEGIN IMMEDIATE"), deadline)
+        return writer
+
+    def _open_writer(self, deadline: float) -> sqlite3.Connection:
+        connection = self._connect(deadline)
+        try:
+            journal = _patiently(lambda: _pragma(connection, "journal_mode = WAL"), deadline)
+            if journal != "wal":
+                raise OperationalError(
+                    f"The database {self.location.path} cannot be used by several processes at once: its file system "
+                    "gives SQLite no shared memory. It must be on a local disk."
+                )
+            _patiently(lambda: self._prepare_schema(connection), deadline)
+            identity = self._look()
+        except BaseException:
+            connection.close()
+            raise
+        if self._writer_identity not in {None, identity}:
+            self.generation += 1
+        self._writer_identity = identity
+        return connection
+
+    def _open_reader(self, deadline: float) -> sqlite3.Connection:
+        if self._reader is None:
+            self._reader = self._connect(deadline)
+            self._reader_identity = self._look()
+        elif self._look() != self._reader_identity:
+            self._close_reader()
+            self._is_lost = True
+            raise self._lost()
+        return self._reader
+
+    def _connect(self, deadline: float) -> sqlite3.Connection:
+        def connect() -> sqlite3.Connection:
+            connection = sqlite3.connect(
+                self.location.path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+            try:
+                # The first one reads the file, and finds out whether it is a database.
+                _pragma(connection, "schema_version")
+                _pragma(connection, f"synchronous = {self.location.synchronous}")
+                _pragma(connection, f"wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+                _pragma(connection, f"journal_size_limit = {_LOG_LIMIT}")
+                _pragma(connection, "cache_size = -8000")
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+        return _patiently(connect, deadline)
+
+    def _prepare_schema(self, connection: sqlite3.Connection) -> None:
+        if self._check_schema(connection):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have been faster.
+            if not self._check_schema(connection):
+                for statement in SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                _pragma(connection, f"application_id = {APPLICATION_ID}")
+                _pragma(connection, f"user_version = {SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _check_schema(self, connection: sqlite3.Connection) -> bool:
+        """Return True if the schema is there and False if the file is empty; raises for anything else."""
+        path = self.location.path
+        version = _pragma(connection, "user_version")
+        if _pragma(connection, "application_id") == APPLICATION_ID:
+            if version == SCHEMA_VERSION:
+                return True
+            raise OperationalError(
+                f"{path} was made by another version of celeriac: its schema has version {version}, "
+                f"this celeriac knows {SCHEMA_VERSION}. Use the same celeriac in every process, or another file."
+            )
+        if version or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            raise OperationalError(
+                f"{path} is the SQLite database of another application. Choose a file of its own for celeriac; "
+                "a new one is made."
+            )
+        return False
+
+    def _verify(self) -> None:
+        """Find out after a commit whether it went into a file that has been deleted or replaced."""
+        if self._look() != self._writer_identity:
+            self._close_writer()
+            raise self._lost()
+
+    def _look(self) -> tuple[int, int] | None:
+        """Return device and inode of the file that is there, None if there is none."""
+        try:
+            there = self.location.path.stat()
+        except OSError:
+            return None
+        return there.st_dev, there.st_ino
+
+    def _lost(self) -> FileLostError:
+        happened = "deleted" if self._look() is None else "replaced by another"
+        return FileLostError(
+            f"The database {self.location.path} was {happened} while it was in use. What was in it is lost, and what "
+            "was just to be stored was not; the next attempt uses the file that is there, or makes a new one."
+        )
+
+    def _file_mode(self) -> int:
+        try:
+            return self.location.path.stat().st_mode & 0o666
+        except OSError:
+            return 0o600
+
+    def _ring(self, rings: dict[str, set[str]]) -> None:
+        unheard = [bell for bell, words in rings.items() if not self.ringer.ring(bell, words)]
+        if unheard:
+            with contextlib.suppress(OperationalError):
+                self.forget_bells(unheard)
+
+    def _close_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            _close(writer)
+
+    def _close_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            _close(reader)
+
+
+def _do_nothing(_: Transaction) -> None:
+    pass
+
+
+def _close(connection: sqlite3.Connection) -> None:
+    try:
+        connection.close()
+    except sqlite3.Error:
+        logger.warning("A database connection could not be closed cleanly.", exc_info=True)
+
+
+def _pragma(connection: sqlite3.Connection, text: str) -> object:
+    row = connection.execute(f"PRAGMA {text}").fetchone()
+    return row[0] if row else None
+
+
+def _patiently(action: Callable[[], T], deadline: float) -> T:
+    """Do it, again and again while another connection is at it, until the deadline (monotonic)."""
+    pause, longest = _PAUSES
+    while True:
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() + pause > deadline:
+                raise
+        time.sleep(pause)
+        pause = min(longest, pause * 1.5)

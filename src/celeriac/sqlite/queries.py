@@ -1,0 +1,28 @@
+"""The statements of ``queries.sql``, by name."""
+
+import re
+from importlib import resources
+
+__all__ = ["QUERIES", "SCHEMA"]
+
+
+def _read(name: str) -> str:
+    return resources.files("celeriac.sqlite").joinpath(name).read_text(encoding="utf-8")
+
+
+def _parse(text: str) -> dict[str, str]:
+    """Return each statement under the name in the comment above it."""
+    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
+    queries: dict[str, str] = {}
+    for name, part in zip(parts[1::2], parts[2::2], strict=True):
+        if name in queries:
+            raise ValueError(f"Two queries are called {name!r}.")
+        statement, _, _ = re.sub(r"^--.*\n", "", part, flags=re.MULTILINE).partition(";")
+        queries[name] = statement.strip()
+    return queries
+
+
+#: The statements that make an empty file a celeriac database.
+SCHEMA = _read("schema.sql")
+#: Every other statement.
+QUERIES = _parse(_read("queries.sql"))

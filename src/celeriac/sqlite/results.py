@@ -1,0 +1,76 @@
+"""Results in a transaction: what the result backend and a settlement of the broker do alike."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+
+from celeriac.backends.base import StoredResult
+from celeriac.sqlite.group_commit import Transaction
+from celeriac.sqlite.queries import QUERIES
+
+__all__ = ["prune_results", "read_results", "store_results"]
+
+
+def store_results(transaction: Transaction, results: Sequence[StoredResult]) -> list[StoredResult]:
+    """Store results, ring those who wait for them, and drop some that have expired; return those refused."""
+    connection = transaction.connection
+    now = time.time()
+    cursor = connection.cursor()
+    refused = [
+        result for result in results if cursor.execute(QUERIES["store_result"], _to_row(result, now)).rowcount != 1
+    ]
+    _ring_waiters(transaction, results)
+    # Twice as many as come in: what expires is gone soon, and no transaction pays for many.
+    connection.execute(QUERIES["prune_results"], (now, 2 * len(results)))
+    return refused
+
+
+def read_results(rows: Iterable[tuple[str, str, bytes, str, str, int]]) -> dict[str, StoredResult]:
+    """Turn rows of ``fetch_results`` into results by task id."""
+    return {
+        task_id: StoredResult(
+            task_id=task_id,
+            state=state,
+            document=document,
+            content_type=content_type,
+            content_encoding=content_encoding,
+            execution=execution,
+        )
+        for task_id, state, document, content_type, content_encoding, execution in rows
+    }
+
+
+def prune_results(connection: sqlite3.Connection, limit: int) -> int:
+    """Drop up to ``limit`` results that have expired, and all such groups and chords; return how many results."""
+    now = time.time()
+    count = connection.execute(QUERIES["prune_results"], (now, limit)).rowcount
+    connection.execute(QUERIES["prune_groups"], (now,))
+    connection.execute(QUERIES["prune_chord_parts"], (now,))
+    connection.execute(QUERIES["prune_chords"], (now,))
+    return count
+
+
+def _to_row(result: StoredResult, now: float) -> tuple[object, ...]:
+    return (
+        result.task_id,
+        result.state,
+        result.document,
+        result.content_type,
+        result.content_encoding,
+        result.execution,
+        None if result.lifetime is None else now + result.lifetime,
+        now,
+    )
+
+
+def _ring_waiters(transaction: Transaction, results: Sequence[StoredResult]) -> None:
+    connection = transaction.connection
+    if connection.execute(QUERIES["any_result_waiter"]).fetchone() is None:
+        return
+    task_ids = json.dumps([result.task_id for result in results if result.ready])
+    waiters = connection.execute(QUERIES["result_waiters"], (task_ids,)).fetchall()
+    if waiters:
+        for task_id, bell in waiters:
+            transaction.ring(bell, task_id)
+        connection.execute(QUERIES["delete_result_waiters"], (task_ids,))
