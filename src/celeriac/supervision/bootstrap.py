@@ -79,8 +79,9 @@ def _call(assignment: Assignment) -> int:
     try:
         target = _find(assignment.target)
     except BaseException as error:  # noqa: BLE001 - this is the end of the process, whatever was raised
+        child = f"The child {assignment.name!r}" if assignment.name else "A child"
         _complain(
-            f"{traceback.format_exc()}The child {assignment.name!r} has nothing to run: {assignment.target!r} cannot be"
+            f"{traceback.format_exc()}{child} has nothing to run: {assignment.target!r} cannot be"
             f" imported ({type(error).__name__}: {error}).\n"
         )
         return TARGET_NOT_FOUND

@@ -1,9 +1,11 @@
 """One child process as the node that started it sees it."""
 
+import math
 import os
 import select
 import signal
 import threading
+import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
 
@@ -14,6 +16,7 @@ __all__ = ["ChildProcess", "open_pidfd"]
 
 #: Seconds ``close`` waits for a child it had to kill.
 _KILL_PATIENCE = 1.0
+_MOMENT = 0.001
 
 
 class ChildProcess(ABC):
@@ -46,8 +49,12 @@ class ChildProcess(ABC):
 
     def wait(self, timeout: float | None = None) -> Ending | None:
         """Wait up to ``timeout`` seconds (None: for ever) for the end; return as ``poll`` does."""
-        self._has_ended(timeout)
-        return self.poll()
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while (ending := self.poll()) is None and (left := deadline - time.monotonic()) > 0:
+            if self._has_ended(None if left == math.inf else left):
+                # Its descriptors are closed a moment before the process has ended.
+                time.sleep(_MOMENT)
+        return ending
 
     def send_signal(self, number: int) -> None:
         """Send an OS signal; nothing happens when the child has ended."""

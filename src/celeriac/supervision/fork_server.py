@@ -146,16 +146,16 @@ class ForkedChild(ChildProcess):
         self._server.wait(_REPORT_PATIENCE)
         return self._collect_adopted()
 
-    def _collect_adopted(self) -> Ending:
+    def _collect_adopted(self) -> Ending | None:
         try:
             if self._pidfd is None:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
-                return Ending.from_wait_status(status) if pid else UNKNOWN_ENDING
+                return Ending.from_wait_status(status) if pid else None
             result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
-        except ChildProcessError:
+        except ChildProcessError:  # Somebody else has reaped it.
             return UNKNOWN_ENDING
         if result is None:
-            return UNKNOWN_ENDING
+            return None
         if result.si_code == os.CLD_EXITED:
             return Ending(result.si_status, None)
         return Ending(None, result.si_status)

@@ -1,0 +1,6 @@
+"""A module whose C code crashes."""
+
+import os
+import signal
+
+os.kill(os.getpid(), signal.SIGSEGV)

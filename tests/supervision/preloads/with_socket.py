@@ -1,0 +1,5 @@
+"""A module that leaves a socket open."""
+
+import socket
+
+SOCKETS = socket.socketpair()
