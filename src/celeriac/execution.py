@@ -1,0 +1,495 @@
+"""One execution of one message: a pipeline of named steps.
+
+::
+
+    from_message   read the call, find the task            NotRegistered, UnreadableMessage, InvalidTaskError …
+    run / arun     due?  expired?                          → replaced, revoked
+                   begin:     current task, before_start, prerun
+                   call:      the task's own code
+                   conclude:  succeeded, retried, ignored, rejected, failed: one method each, the only place that
+                              decides what the outcome means: result, follow-ups, handlers, signals
+                   end:       after_return, postrun
+    fail           a verdict reached outside: the same ``failed``
+
+An execution publishes and stores nothing itself. What is to be published and stored is in its ``Report``, which the node
+settles as one step.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager
+from contextvars import Token
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from celeriac import signals, states
+from celeriac.backends.base import StoredResult
+from celeriac.brokers.base import Outcome
+from celeriac.canvas import Signature, maybe_signature
+from celeriac.einfo import ExceptionInfo
+from celeriac.exceptions import (
+    EncodeError,
+    Ignore,
+    NotRegistered,
+    Reject,
+    Retry,
+    TaskRevokedError,
+    TimeLimitExceeded,
+)
+from celeriac.local import Frame, frame_variable
+from celeriac.protocol.message import Message
+from celeriac.protocol.task_call import decode_task
+from celeriac.request import Context
+from celeriac.task_logging import CURRENT_TASK, TaskInfo
+
+if TYPE_CHECKING:
+    from celeriac.app.base import Celeriac
+    from celeriac.app.task import Task
+
+__all__ = ["Execution", "Report", "refuse"]
+
+logger = logging.getLogger(__name__)
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How an execution ended, and all that is to be done about it."""
+
+    task_id: str
+    task_name: str
+    #: SUCCESS, FAILURE, RETRY, REVOKED, IGNORED, REJECTED; PENDING for one that is not due.
+    state: str
+    outcome: Outcome
+    #: To be stored; None: nothing.
+    result: StoredResult | None = None
+    #: To be published before the message is gone.
+    follow_ups: tuple[Message, ...] = ()
+    #: For ``Outcome.REPLACE``.
+    replacement: Message | None = None
+    #: For ``Outcome.REJECT``: one sentence, kept with the dead letter.
+    reason: str = ""
+    #: Seconds the task's own code took.
+    runtime: float = 0.0
+    #: What the task returned.
+    retval: Any = None
+    #: What it raised; for RETRY the ``Retry``.
+    exception: BaseException | None = None
+    #: The text of the traceback.
+    traceback: str | None = None
+    #: The exception is one of the task's ``throws``: no reason to worry.
+    expected: bool = False
+
+
+class Execution:
+    """One run of one task call. Used once, by one thread or coroutine."""
+
+    def __init__(
+        self,
+        task: "Task[..., Any]",
+        request: Context,
+        *,
+        message: Message | None = None,
+        ordinal: int = 0,
+        throw: bool = False,
+    ) -> None:
+        self.task = task
+        self.request = request
+        #: Entered around the call of a ``def`` task, to end it when its soft time limit has passed.
+        self.guard: AbstractContextManager[None] | None = None
+        #: Given the coroutine of an ``async def`` task, returns what to await in its place; for the same purpose.
+        self.limit_coroutine: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] | None = None
+        self._app: Celeriac = task.app
+        self._message = message
+        self._ordinal = ordinal
+        #: Eager with ``throw``: errors of the task are raised instead of reported.
+        self._throw = throw
+        self._follow_ups: list[Message] = []
+        self._began = 0.0
+        self._runtime = 0.0
+
+    @classmethod
+    def from_message(
+        cls, app: "Celeriac", message: Message, *, ordinal: int, redelivered: bool, hostname: str
+    ) -> "Execution":
+        """Return the execution of a received message.
+
+        Raises ``UnreadableMessage``, ``ContentDisallowed``, ``InvalidTaskError`` and ``NotRegistered``: ``refuse`` says
+        what is to be done then.
+        """
+        call = decode_task(message, app.accepted_content)
+        task = app.tasks.get(call.task)
+        if task is None:
+            raise NotRegistered(
+                f"There is no task {call.task!r} in this app: import the module that defines it (settings include or "
+                "imports, or autodiscover_tasks), and check that producer and worker agree on its name."
+            )
+        request = Context.from_call(call, message, hostname=hostname, redelivered=redelivered)
+        return cls(task, request, message=message, ordinal=ordinal)
+
+    @property
+    def is_async(self) -> bool:
+        """``arun`` is to be used, not ``run``."""
+        return self.task.is_async
+
+    @property
+    def time_limit(self) -> float | None:
+        """The hard limit in seconds: the call's, else the task's, else the settings'."""
+        limit = self.request.time_limit
+        return self.task.time_limit if limit is None else limit
+
+    @property
+    def soft_time_limit(self) -> float | None:
+        """The soft limit in seconds: the call's, else the task's, else the settings'."""
+        limit = self.request.soft_time_limit
+        return self.task.soft_time_limit if limit is None else limit
+
+    # Running.
+
+    def run(self) -> Report:
+        """Run a ``def`` task. Raises nothing, whatever the task does (eagerly, Ctrl-C and the like go through)."""
+        early = self._turned_away()
+        if early is not None:
+            return early
+        tokens = self._enter()
+        try:
+            try:
+                self._begin()
+                if self.guard is None:
+                    retval = self.task.runner(*self.request.args, **self.request.kwargs)
+                else:
+                    with self.guard:
+                        retval = self.task.runner(*self.request.args, **self.request.kwargs)
+            except BaseException as error:  # noqa: BLE001 - a task must not be able to end its child
+                report = self._conclude_error(error)
+            else:
+                report = self._conclude_value(retval)
+            self._end(report)
+            return report
+        finally:
+            self._leave(tokens)
+
+    async def arun(self) -> Report:
+        """Run an ``async def`` task. Raises nothing, except ``CancelledError`` when this coroutine is cancelled."""
+        early = self._turned_away()
+        if early is not None:
+            return early
+        tokens = self._enter()
+        try:
+            try:
+                self._begin()
+                coroutine = self.task.runner(*self.request.args, **self.request.kwargs)
+                retval = await (coroutine if self.limit_coroutine is None else self.limit_coroutine(coroutine))
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+                    raise
+                report = self._conclude_error(error)
+            else:
+                report = self._conclude_value(retval)
+            self._end(report)
+            return report
+        finally:
+            self._leave(tokens)
+
+    def fail(self, error: BaseException) -> Report:
+        """Report a failure that was decided outside: a hard time limit, a lost child, poison."""
+        tokens = self._enter()
+        try:
+            report = self._failed(error)
+            self._end(report)
+            return report
+        finally:
+            self._leave(tokens)
+
+    def started_result(self) -> StoredResult | None:
+        """Return the STARTED result to be stored now, if the task is tracked."""
+        if not self.task.track_started or self._ignores_result():
+            return None
+        info = {"pid": self._app.process_id, "hostname": self.request.hostname}
+        return self._app.result_format.write(self.request, states.STARTED, info, execution=self._ordinal)
+
+    # Before.
+
+    def _turned_away(self) -> Report | None:
+        request = self.request
+        if request.expires is not None and not request.is_eager and request.expires.timestamp() < time.time():
+            return self._revoked()
+        if request.eta is not None and self._message is not None and self._message.not_before is None:
+            moment = request.eta.timestamp()
+            if moment > time.time():
+                replacement = msgspec.structs.replace(self._message, not_before=moment)
+                return self._report(states.PENDING, Outcome.REPLACE, replacement=replacement)
+        return None
+
+    def _enter(self) -> tuple[Token[Frame | None], Token[TaskInfo | None]]:
+        """Make this the running task of the thread or coroutine."""
+        frame = Frame(
+            self.task, self.request, frame_variable.get(), None if self.request.is_eager else self._follow_ups
+        )
+        frame.entered = not self.task.plan.has_own_call
+        return frame_variable.set(frame), CURRENT_TASK.set(TaskInfo(self.task.name, self.request.id or ""))
+
+    @staticmethod
+    def _leave(tokens: tuple[Token[Frame | None], Token[TaskInfo | None]]) -> None:
+        frame_variable.reset(tokens[0])
+        CURRENT_TASK.reset(tokens[1])
+
+    def _begin(self) -> None:
+        request, task = self.request, self.task
+        self._began = time.perf_counter()
+        if signals.task_prerun.receivers:
+            signals.task_prerun.send(
+                sender=task, task_id=request.id, task=task, args=request.args, kwargs=request.kwargs
+            )
+        if task.plan.has_before_start:
+            task.before_start(request.id, request.args, request.kwargs)
+
+    # What became of it.
+
+    def _conclude_value(self, retval: Any) -> Report:
+        self._runtime = time.perf_counter() - self._began
+        published = len(self._follow_ups)
+        try:
+            return self._succeeded(retval)
+        except Exception as error:
+            # The result cannot be written, or a callback not be addressed: the task is not lost, it has failed.
+            if self.request.is_eager and not isinstance(error, EncodeError):
+                raise
+            del self._follow_ups[published:]
+            return self._failed(error)
+
+    def _conclude_error(self, error: BaseException) -> Report:
+        self._runtime = time.perf_counter() - self._began
+        if self.request.is_eager and not isinstance(error, Exception):
+            raise error
+        error.__traceback__ = _own_part(error.__traceback__)
+        if isinstance(error, Exception) and self.task.should_autoretry(error):
+            error = self._autoretry(error)
+        match error:
+            case Retry():
+                return self._retried(error)
+            case Ignore():
+                return self._report(states.IGNORED, Outcome.ACK, exception=error)
+            case Reject():
+                return self._rejected(error)
+            case _:
+                return self._failed(error)
+
+    def _succeeded(self, retval: Any) -> Report:
+        request, task = self.request, self.task
+        self._follow(request.callbacks, request.chain, retval)
+        result = None
+        if self._stores_results() and not self._ignores_result():
+            result = self._app.result_format.write(request, states.SUCCESS, retval, execution=self._ordinal)
+        if task.plan.has_on_success:
+            self._handle(task.on_success, retval, request.id, request.args, request.kwargs)
+        if signals.task_success.receivers:
+            signals.task_success.send(sender=task, result=retval, runtime=self._runtime)
+        if task.plan.has_after_return:
+            self._handle(task.after_return, states.SUCCESS, retval, request.id, request.args, request.kwargs, None)
+        return self._report(states.SUCCESS, Outcome.ACK, result=result, retval=retval)
+
+    def _failed(self, error: BaseException) -> Report:
+        request, task = self.request, self.task
+        if self._throw:
+            raise error
+        info = ExceptionInfo(error)
+        result = None
+        if self._stores_results() and (not self._ignores_result() or task.store_errors_even_if_ignored):
+            result = self._write_failure(states.FAILURE, error, info.traceback)
+        self._call_errbacks(error, info)
+        if task.plan.has_on_failure:
+            self._handle(task.on_failure, error, request.id, request.args, request.kwargs, info)
+        if signals.task_failure.receivers:
+            signals.task_failure.send(
+                sender=task,
+                task_id=request.id,
+                exception=error,
+                args=request.args,
+                kwargs=request.kwargs,
+                traceback=info.tb,
+                einfo=info,
+            )
+        if task.plan.has_after_return:
+            self._handle(task.after_return, states.FAILURE, error, request.id, request.args, request.kwargs, info)
+        keeps = task.acks_on_timeout if isinstance(error, TimeLimitExceeded) else task.acks_on_failure
+        return self._report(
+            states.FAILURE,
+            Outcome.ACK if keeps else Outcome.REJECT,
+            result=result,
+            reason="" if keeps else f"The task failed and is set to keep its message then: {error!r}.",
+            exception=error,
+            traceback=info.traceback,
+            expected=bool(task.throws) and isinstance(error, tuple(task.throws)),
+        )
+
+    def _retried(self, error: Retry) -> Report:
+        request, task = self.request, self.task
+        if error.sig is None:
+            # Raised by hand: it shall mean what it says.
+            try:
+                error = task.retry(exc=error.exc, throw=False, **_when(error.when))
+            except Exception as exhausted:  # noqa: BLE001 - no more retries: that is the failure
+                return self._failed(exhausted)
+        info = ExceptionInfo(error)
+        result = None
+        if self._stores_results() and not self._ignores_result():
+            result = self._write_failure(states.RETRY, error.exc, info.traceback)
+        if task.plan.has_on_retry:
+            self._handle(task.on_retry, error.exc, request.id, request.args, request.kwargs, info)
+        if signals.task_retry.receivers:
+            signals.task_retry.send(sender=task, request=request, reason=error, einfo=info)
+        return self._report(states.RETRY, Outcome.ACK, result=result, exception=error, traceback=info.traceback)
+
+    def _rejected(self, error: Reject) -> Report:
+        if error.requeue:
+            return self._report(states.REJECTED, Outcome.REQUEUE, exception=error)
+        reason = f"The task rejected its message: {error.reason}." if error.reason else "The task rejected its message."
+        return self._report(states.REJECTED, Outcome.REJECT, exception=error, reason=reason)
+
+    def _revoked(self) -> Report:
+        error = TaskRevokedError("expired")
+        result = None
+        if self._stores_results() and not self._ignores_result():
+            result = self._app.result_format.write(self.request, states.REVOKED, error, execution=self._ordinal)
+        signals.task_revoked.send(sender=self.task, request=self.request, terminated=False, signum=None, expired=True)
+        return self._report(states.REVOKED, Outcome.ACK, result=result, exception=error)
+
+    def _end(self, report: Report) -> None:
+        if signals.task_postrun.receivers:
+            request = self.request
+            signals.task_postrun.send(
+                sender=self.task,
+                task_id=request.id,
+                task=self.task,
+                args=request.args,
+                kwargs=request.kwargs,
+                retval=report.retval if report.exception is None else report.exception,
+                state=report.state,
+            )
+
+    # Parts.
+
+    def _report(self, state: str, outcome: Outcome, **parts: Any) -> Report:
+        return Report(
+            task_id=self.request.id or "",
+            task_name=self.task.name,
+            state=state,
+            outcome=outcome,
+            follow_ups=tuple(self._follow_ups) if outcome is not Outcome.REQUEUE else (),
+            runtime=self._runtime,
+            **parts,
+        )
+
+    def _stores_results(self) -> bool:
+        if self.request.is_eager:
+            return self.task.store_eager_result
+        return self._app.backend.stores_results
+
+    def _ignores_result(self) -> bool:
+        said = self.request.ignore_result
+        return self.task.ignore_result if said is None else said
+
+    def _write_failure(self, state: str, error: BaseException | None, traceback: str) -> StoredResult:
+        write = self._app.result_format.write
+        try:
+            return write(self.request, state, error, traceback=traceback, execution=self._ordinal)
+        except EncodeError as problem:
+            return write(self.request, state, problem, traceback=traceback, execution=self._ordinal)
+
+    def _autoretry(self, error: Exception) -> BaseException:
+        try:
+            return self.task.autoretry(error)
+        except Exception as exhausted:  # noqa: BLE001 - no more retries: that is the failure
+            return exhausted
+
+    def _follow(self, callbacks: Any, chain: Any, retval: Any) -> None:
+        """Add what comes after a success: the callbacks, and the next task of the chain."""
+        for callback in callbacks or ():
+            self._add(maybe_signature(callback, app=self._app), (retval,))
+        if chain:
+            self._add(maybe_signature(chain[-1], app=self._app), (retval,), chain=list(chain[:-1]))
+
+    def _add(self, follower: Signature[Any], args: tuple[Any, ...], **options: Any) -> None:
+        request = self.request
+        options = {**options, "parent_id": request.id, "root_id": request.root_id or request.id}
+        if request.is_eager:
+            follower.apply_async(args, **options)
+        else:
+            self._follow_ups += follower.messages(args, options)
+
+    def _call_errbacks(self, error: BaseException, info: ExceptionInfo) -> None:
+        """Call errbacks that take the request and the error here; publish the others with the task's id."""
+        for item in self.request.errbacks or ():
+            errback = maybe_signature(item, app=self._app)
+            task = errback.registered_task()
+            try:
+                if task is not None and not task.is_async and task.takes_error_details(errback):
+                    errback(self.request, error, info.tb)
+                elif self.request.is_eager and task is not None:
+                    errback.apply((self.request.id,))
+                else:
+                    self._add(errback, (self.request.id,))
+            except Exception:
+                logger.exception("The errback %s of task %s failed.", errback.task, self.request.id)
+
+    def _handle(self, handler: Callable[..., Any], *args: Any) -> None:
+        """Call a handler of the task; its error is logged and changes nothing, as the outcome stands."""
+        try:
+            handler(*args)
+        except Exception:
+            if self.request.is_eager:
+                raise
+            logger.exception("%s of task %s[%s] failed.", handler.__name__, self.task.name, self.request.id)
+
+
+def refuse(app: "Celeriac", message: Message, error: BaseException, *, ordinal: int = 0, hostname: str = "") -> Report:
+    """Report that a message cannot be executed: a dead letter, and a FAILURE result where the task's id is known."""
+    headers: Mapping[str, Any] = message.headers if isinstance(message.headers, dict) else {}
+    name, task_id = headers.get("task"), headers.get("id")
+    name = name if isinstance(name, str) else ""
+    request = Context(id=task_id, task=name, args=(), kwargs={}, hostname=hostname, called_directly=False)
+    result = None
+    if isinstance(task_id, str) and task_id and not headers.get("ignore_result") and app.backend.stores_results:
+        with contextlib.suppress(EncodeError):
+            result = app.result_format.write(request, states.FAILURE, error, execution=ordinal)
+    if isinstance(error, NotRegistered):
+        signals.task_unknown.send(sender=hostname, message=message, exc=error, name=name, id=task_id)
+    else:
+        signals.task_rejected.send(sender=hostname, message=message, exc=error)
+    return Report(
+        task_id=task_id if isinstance(task_id, str) else message.id,
+        task_name=name,
+        state=states.FAILURE,
+        outcome=Outcome.REJECT,
+        result=result,
+        reason=str(error),
+        exception=error,
+    )
+
+
+def _own_part(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the traceback from the first frame that is not celeriac's; all of it when every frame is."""
+    own = traceback
+    while own is not None and own.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        own = own.tb_next
+    return own or traceback
+
+
+def _when(moment: Any) -> dict[str, Any]:
+    if moment is None:
+        return {}
+    return {"countdown": moment} if isinstance(moment, (int, float)) else {"eta": moment}
+
+
+def _is_being_cancelled() -> bool:
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0

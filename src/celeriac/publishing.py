@@ -1,0 +1,396 @@
+"""Publishing: from the arguments of a call to a message at the broker.
+
+``TaskCall`` and ``Message`` are values; what is decided here is what goes into them: the ids of the family a call
+belongs to, moments from numbers of seconds, the queue, and what to do when the broker does not take it.
+"""
+
+import asyncio
+import difflib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from celeriac import signals
+from celeriac.canvas import as_list
+from celeriac.exceptions import BrokerUnavailable, EncodeError, PublishUnconfirmed
+from celeriac.identifiers import node_origin, uuid
+from celeriac.local import Frame, current_frame
+from celeriac.protocol import serialization
+from celeriac.protocol.message import Message
+from celeriac.protocol.task_call import TaskCall, encode_task
+from celeriac.retries import publish_intervals
+from celeriac.routing import Route
+
+if TYPE_CHECKING:
+    from celeriac.app.base import Celeriac
+    from celeriac.app.task_core import TaskCore
+
+__all__ = ["Publisher"]
+
+#: Options of a call. Some (of kombu's) have no meaning here, but are no slip either.
+_KNOWN_OPTIONS = frozenset(
+    {
+        "add_to_parent",
+        "argsrepr",
+        "chain",
+        "chord",
+        "compression",
+        "confirm_timeout",
+        "connection",
+        "countdown",
+        "declare",
+        "delivery_mode",
+        "eta",
+        "exchange",
+        "exchange_type",
+        "expires",
+        "group_id",
+        "group_index",
+        "headers",
+        "ignore_result",
+        "immediate",
+        "kwargsrepr",
+        "link",
+        "link_error",
+        "mandatory",
+        "origin",
+        "parent_id",
+        "priority",
+        "producer",
+        "publisher",
+        "queue",
+        "replaced_task_nesting",
+        "reply_to",
+        "result_cls",
+        "retries",
+        "retry",
+        "retry_policy",
+        "root_id",
+        "route_name",
+        "router",
+        "routing_key",
+        "serializer",
+        "shadow",
+        "soft_time_limit",
+        "stamped_headers",
+        "task_id",
+        "task_type",
+        "time_limit",
+        "timeout",
+    }
+)
+
+
+class Publisher:
+    """Makes messages of task calls and gives them to the app's broker. Safe for use by many threads."""
+
+    def __init__(self, app: "Celeriac") -> None:
+        self._app = app
+        #: Queues that the broker has been told of.
+        self._declared: set[str] = set()
+
+    # From a call to a message.
+
+    def message(
+        self,
+        name: str,
+        args: Sequence[Any] | None,
+        kwargs: Mapping[str, Any] | None,
+        options: dict[str, Any],
+        *,
+        task: "TaskCore | None" = None,
+        is_child: bool = True,
+    ) -> Message:
+        """Return the message of a call; the options are those of ``Task.apply_async`` and may be changed here.
+
+        Raises ``TypeError`` and ``ValueError`` for arguments that are no list and dict and for options that cannot be
+        understood, ``EncodeError`` for an argument that cannot be written. Inside a task the call is its child, unless
+        ``is_child`` is false: a retry has the same parent as the task.
+        """
+        args = () if args is None else args
+        kwargs = {} if kwargs is None else kwargs
+        if not isinstance(args, (list, tuple)):
+            raise TypeError(f"The args of {name} must be a list or tuple, not {args!r}; write args=({args!r},).")
+        if not isinstance(kwargs, Mapping):
+            raise TypeError(f"The kwargs of {name} must be a dict, not {kwargs!r}.")
+        frame = current_frame()
+        if frame is not None and is_child:
+            self._join_family(options, frame)
+        if not options.keys() <= _KNOWN_OPTIONS:
+            _check_options(name, options)
+        route = self._app.router.route(options.get("route_name") or name, args, kwargs, options=options, task=task)
+        if route.options:
+            options.update({option: value for option, value in route.options.items() if options.get(option) is None})
+        call = self._call(name, args, kwargs, options)
+        message = self._encode(call, options, route, task)
+        if signals.before_task_publish.receivers:
+            message = self._announce(call, message, options, route, task)
+        return message
+
+    def follow_up(
+        self,
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: dict[str, Any],
+        *,
+        task: "TaskCore | None" = None,
+        is_child: bool = True,
+    ) -> Message:
+        """Return the message of a call that the node publishes when it settles what runs now; its signals are sent."""
+        message = self.message(name, args, kwargs, options, task=task, is_child=is_child)
+        if signals.after_task_publish.receivers:
+            self.announce_published([message])
+        return message
+
+    def _call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: dict[str, Any]) -> TaskCall:
+        get = options.get
+        hard, soft = get("time_limit"), get("soft_time_limit")
+        if hard is not None and soft is not None and soft > hard:
+            raise ValueError(
+                f"The soft time limit of {name} ({soft} s) must not be longer than the hard one ({hard} s)."
+            )
+        stamped_headers = get("stamped_headers")
+        return TaskCall(
+            task=name,
+            id=get("task_id") or uuid(),
+            args=args,
+            kwargs=kwargs,
+            callbacks=as_list(get("link")) or None,
+            errbacks=as_list(get("link_error")) or None,
+            chain=get("chain"),
+            chord=get("chord"),
+            eta=self._eta(name, get("eta"), get("countdown")),
+            expires=self._expires(name, get("expires")),
+            retries=get("retries") or 0,
+            timelimit=(hard, soft),
+            root_id=get("root_id"),
+            parent_id=get("parent_id"),
+            group=get("group_id"),
+            group_index=get("group_index"),
+            origin=get("origin") or node_origin(),
+            reply_to=get("reply_to") or self._app.reply_address,
+            ignore_result=get("ignore_result"),
+            shadow=get("shadow"),
+            replaced_task_nesting=get("replaced_task_nesting") or 0,
+            stamped_headers=stamped_headers,
+            stamps={stamp: options[stamp] for stamp in stamped_headers if stamp in options} if stamped_headers else {},
+            argsrepr=get("argsrepr"),
+            kwargsrepr=get("kwargsrepr"),
+            headers=get("headers") or {},
+        )
+
+    def _join_family(self, options: dict[str, Any], frame: Frame | None) -> None:
+        """Fill in what a call has from the task that publishes it: parent, root, and if wanted the priority."""
+        while frame is not None and frame.request.called_directly:
+            frame = frame.outer
+        if frame is None:
+            return
+        parent = frame.request
+        if not options.get("root_id"):
+            options["root_id"] = parent.root_id or parent.id
+        if not options.get("parent_id"):
+            options["parent_id"] = parent.id
+        if self._app.conf.task_inherit_parent_priority and options.get("priority") is None:
+            options["priority"] = (parent.delivery_info or {}).get("priority")
+
+    def _eta(self, name: str, eta: Any, countdown: Any) -> datetime | None:
+        if countdown:
+            return _moment_in(name, "countdown", countdown)
+        return self._moment(name, "eta", eta) if eta else None
+
+    def _expires(self, name: str, expires: Any) -> datetime | None:
+        if expires is None:
+            return None
+        if isinstance(expires, (int, float)):
+            return _moment_in(name, "expires", expires)
+        return self._moment(name, "expires", expires)
+
+    def _moment(self, name: str, option: str, value: Any) -> datetime:
+        """Return a moment with a time zone: the app's, if it has none of its own."""
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value)
+            except ValueError:
+                raise ValueError(
+                    f"The option {option}={value!r} of {name} is no moment; write it as in '2030-12-31T23:59:00+00:00'."
+                ) from None
+        if not isinstance(value, datetime):
+            raise TypeError(f"The option {option} of {name} must be a datetime, not {value!r}.")
+        return value if value.tzinfo is not None else value.replace(tzinfo=self._app.timezone)
+
+    def _encode(self, call: TaskCall, options: Mapping[str, Any], route: Route, task: "TaskCore | None") -> Message:
+        conf = self._app.conf
+        serializer = options.get("serializer") or conf.task_serializer
+        try:
+            return encode_task(
+                call,
+                queue=route.queue,
+                exchange=route.exchange,
+                routing_key=route.routing_key if route.exchange else None,
+                serializer=serializer,
+                compression=options.get("compression") or conf.task_compression,
+                priority=route.priority,
+                delivery_mode=route.delivery_mode,
+                repr_levels=conf.task_repr_maxlevels,
+            )
+        except EncodeError as error:
+            blamed = _blame(call, serializer, task)
+            raise (blamed or error) from error.__cause__
+
+    def _announce(
+        self,
+        call: TaskCall,
+        message: Message,
+        options: Mapping[str, Any],
+        route: Route,
+        task: "TaskCore | None",
+    ) -> Message:
+        """Send ``before_task_publish``, whose receivers may change headers and arguments in place."""
+        embed = {"callbacks": call.callbacks, "errbacks": call.errbacks, "chain": call.chain, "chord": call.chord}
+        args, kwargs = list(call.args), dict(call.kwargs)
+        signals.before_task_publish.send(
+            sender=call.task,
+            body=(args, kwargs, embed),
+            exchange=route.exchange,
+            routing_key=route.routing_key,
+            headers=message.headers,
+            properties=_properties(message),
+            declare=[],
+            retry_policy=options.get("retry_policy") or self._app.conf.task_publish_retry_policy,
+        )
+        if args != list(call.args) or kwargs != call.kwargs:
+            call = msgspec.structs.replace(call, args=args, kwargs=kwargs)
+        again = self._encode(call, options, route, task)
+        return msgspec.structs.replace(again, headers=message.headers)
+
+    # From a message to the broker.
+
+    def send(
+        self,
+        messages: Sequence[Message],
+        *,
+        options: Mapping[str, Any],
+    ) -> None:
+        """Publish the messages in one step, trying again as the policy says until the deadline.
+
+        Of the options of a call ``retry``, ``retry_policy`` and ``timeout`` (or ``confirm_timeout``) count. Where the
+        app has a ``publish_gate`` the gate decides when. Raises ``BrokerUnavailable`` when none was published, ``PublishUnconfirmed`` when nobody knows.
+        """
+        gate = self._app.publish_gate
+        if gate is None:
+            self._send(messages, options)
+        else:
+            gate(lambda: self._send(messages, options))
+
+    async def asend(self, messages: Sequence[Message], *, options: Mapping[str, Any]) -> None:
+        """Do what ``send`` does without blocking the event loop."""
+        if self._app.broker.capabilities.shared:
+            await asyncio.to_thread(self.send, messages, options=options)
+        else:
+            self.send(messages, options=options)
+
+    def _send(self, messages: Sequence[Message], options: Mapping[str, Any]) -> None:
+        broker = self._app.broker
+        timeout = options.get("timeout") or options.get("confirm_timeout") or self._app.conf.broker_publish_timeout
+        deadline = time.monotonic() + timeout
+        try:
+            self._declare(messages)
+            broker.publish(messages, timeout=timeout)
+        except BrokerUnavailable as error:
+            self._send_again(messages, options, error, deadline=deadline)
+        if signals.after_task_publish.receivers:
+            self.announce_published(messages)
+
+    def _send_again(
+        self, messages: Sequence[Message], options: Mapping[str, Any], error: BrokerUnavailable, *, deadline: float
+    ) -> None:
+        """Try again, with the pauses of the retry policy; raises what is known when it gives up."""
+        unconfirmed = error if isinstance(error, PublishUnconfirmed) else None
+        for pause in self._pauses(options):
+            if time.monotonic() + pause >= deadline:
+                break
+            time.sleep(pause)
+            try:
+                self._declare(messages)
+                self._app.broker.publish(messages, timeout=max(0.0, deadline - time.monotonic()))
+            except BrokerUnavailable as again:
+                error = again
+                unconfirmed = again if isinstance(again, PublishUnconfirmed) else unconfirmed
+            else:
+                return
+        raise unconfirmed or error
+
+    def _pauses(self, options: Mapping[str, Any]) -> Iterable[float]:
+        conf = self._app.conf
+        retry = options.get("retry")
+        if not (conf.task_publish_retry if retry is None else retry):
+            return ()
+        return publish_intervals({**conf.task_publish_retry_policy, **(options.get("retry_policy") or {})})
+
+    def announce_published(self, messages: Sequence[Message]) -> None:
+        """Send ``after_task_publish``."""
+        for message in messages:
+            signals.after_task_publish.send(
+                sender=message.headers.get("task"),
+                body=message.body,
+                exchange=message.exchange,
+                routing_key=message.routing_key or message.queue,
+                headers=message.headers,
+            )
+
+    def _declare(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if message.queue not in self._declared:
+                self._app.broker.declare(self._app.queues[message.queue])
+                self._declared.add(message.queue)
+
+
+def _moment_in(name: str, option: str, seconds: Any) -> datetime:
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        raise TypeError(f"The option {option} of {name} must be a number of seconds, not {seconds!r}.")
+    try:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        raise ValueError(f"The option {option}={seconds!r} of {name} is beyond what a calendar can hold.") from None
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raise ``TypeError`` for an option that looks like a slip; other unknown ones say nothing, as in Celery."""
+    stamps = options.get("stamped_headers") or ()
+    for option in options.keys() - _KNOWN_OPTIONS - set(stamps):
+        near = difflib.get_close_matches(option, _KNOWN_OPTIONS, n=1, cutoff=0.8)
+        if near:
+            raise TypeError(f"There is no option {option!r} for a call of {name}; did you mean {near[0]!r}?")
+
+
+def _blame(call: TaskCall, serializer: str, task: "TaskCore | None") -> EncodeError | None:
+    """Return an error that names the argument which cannot be written, or None if it is none of the arguments."""
+    named = [(f"argument {position}", value) for position, value in enumerate(call.args, start=1)]
+    names = task.arity.names if task is not None else ()
+    named = [
+        (f"{words} ({names[position]})" if position < len(names) else words, value)
+        for position, (words, value) in enumerate(named)
+    ]
+    named += [(f"argument {key!r}", value) for key, value in call.kwargs.items()]
+    for words, value in named:
+        try:
+            serialization.dumps(value, serializer)
+        except EncodeError as error:
+            return EncodeError(
+                f"The {words} of {call.task} is a {type(value).__name__} that {serializer} cannot write: "
+                f"{error.__cause__ or error}. Pass plain values instead, such as the id of an object."
+            )
+    return None
+
+
+def _properties(message: Message) -> dict[str, Any]:
+    return {
+        "correlation_id": message.id,
+        "reply_to": message.reply_to,
+        "priority": message.priority,
+        "delivery_mode": message.delivery_mode,
+    }

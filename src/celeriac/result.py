@@ -1,0 +1,14 @@
+"""Results, under Celery's module path: what became of a task call."""
+
+from celeriac.async_result import AsyncResult, assert_will_not_block, result_from_tuple
+from celeriac.eager_result import EagerResult
+from celeriac.local import allow_join_result, denied_join_result
+
+__all__ = [
+    "AsyncResult",
+    "EagerResult",
+    "allow_join_result",
+    "assert_will_not_block",
+    "denied_join_result",
+    "result_from_tuple",
+]

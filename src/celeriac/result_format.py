@@ -1,0 +1,91 @@
+"""How an app writes and reads results: its serializer, what it accepts, how long a result is kept."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from celeriac import states
+from celeriac.backends.base import StoredResult
+from celeriac.protocol.result_document import ResultDocument, decode_document, encode_document
+
+if TYPE_CHECKING:
+    from celeriac.request import Context
+    from celeriac.settings import Settings
+
+__all__ = ["ResultFormat"]
+
+
+class ResultFormat:
+    """Turns what a task returned or raised into a ``StoredResult``, and back. Made from settings, once an app."""
+
+    def __init__(self, conf: "Settings") -> None:
+        self._serializer: str = conf.result_serializer
+        self._compression: str | None = conf.result_compression
+        self._accept = frozenset(conf.result_accept_content or conf.accept_content)
+        self._extended: bool = bool(conf.result_extended)
+        self._lifetime = _seconds(conf.result_expires)
+        failure = conf.result_failure_expires
+        self._failure_lifetime = self._lifetime if failure is None else _seconds(failure)
+
+    def write(
+        self, request: "Context", state: str, result: Any, *, traceback: str | None = None, execution: int = 0
+    ) -> StoredResult:
+        """Return the result of a request in a state, ready for the backend; raises ``EncodeError``.
+
+        ``result`` is an exception where the state says so (RETRY, FAILURE, REVOKED).
+        """
+        task_id = request.id or ""
+        children = request.existing_children
+        encoded = encode_document(
+            ResultDocument(
+                task_id=task_id,
+                status=state,
+                result=result,
+                traceback=traceback,
+                children=[child.as_tuple() for child in children] if children else [],
+                date_done=datetime.now(UTC) if state in states.READY_STATES else None,
+                group_id=request.group,
+                parent_id=request.parent_id,
+                **(_extended(request) if self._extended else {}),
+            ),
+            self._serializer,
+            compression=self._compression,
+        )
+        return StoredResult(
+            task_id=task_id,
+            state=state,
+            document=encoded.data,
+            content_type=encoded.content_type,
+            content_encoding=encoded.content_encoding,
+            lifetime=self._failure_lifetime if state == states.FAILURE else self._lifetime,
+            execution=execution,
+        )
+
+    def read(self, stored: StoredResult) -> ResultDocument:
+        """Return the document of a stored result, with an exception as its ``result`` where the state says so."""
+        return decode_document(stored.document, stored.content_type, stored.content_encoding, self._accept)
+
+    @staticmethod
+    def unknown(task_id: str) -> ResultDocument:
+        """Return what is said of a task that the backend knows nothing of."""
+        return ResultDocument(task_id=task_id, status=states.PENDING, result=None)
+
+
+def _extended(request: "Context") -> dict[str, Any]:
+    info = request.delivery_info or {}
+    return {
+        "name": request.task,
+        "args": request.args,
+        "kwargs": request.kwargs,
+        "worker": request.hostname,
+        "retries": request.retries,
+        "queue": info.get("routing_key"),
+        "stamped_headers": request.stamped_headers,
+        "stamps": request.stamps or {},
+    }
+
+
+def _seconds(value: Any) -> float | None:
+    """Return a lifetime in seconds; None, which is for ever, for 0 and None."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    return float(value) if value else None
