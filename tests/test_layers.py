@@ -76,6 +76,9 @@ CELERIAC = Rules(
     apart=(("celeriac.worker", "celeriac.beat"),),
     in_functions={},
     by_name={
+        "celeriac": "the API's names are imported when first used, from a table",
+        "celeriac.app.finding": "the command line names the app",
+        "celeriac.app.tasks": "settings and Django's apps name the modules that hold tasks",
         "celeriac.engines": "an engine is imported when its URL is used",
         "celeriac.dotted_name": "settings, routers and classes are given by name",
         "celeriac.protocol.compression": "optional libraries, at first use",
@@ -89,6 +92,8 @@ CELERIAC = Rules(
         "click": ("celeriac.cli",),
         "rich": ("celeriac.cli",),
         "django": ("celeriac.django",),
+        # Django's own way between threads and coroutines, always there with it.
+        "asgiref": ("celeriac.django",),
     },
     impure=frozenset(
         {
