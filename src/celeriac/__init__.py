@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from celeriac.version import __version__
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - grouped by subject
     # The app and its tasks.
     "Celeriac",
     "Celery",

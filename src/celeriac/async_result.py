@@ -191,7 +191,7 @@ class AsyncResult(Generic[R]):
         document = self._wait(timeout, interval if on_interval else None, on_interval, follow_parents and propagate)
         if on_message is not None:
             on_message(msgspec.structs.asdict(document))
-        return self._value(document, propagate, callback, PROPAGATE_STATES)
+        return cast("R", self._value(document, propagate, callback, PROPAGATE_STATES))
 
     wait = get
 
@@ -216,7 +216,7 @@ class AsyncResult(Generic[R]):
             while self._cache is None:
                 remaining = None if deadline is None else deadline - time.monotonic()
                 ids = await self._await_one(ids, remaining, timeout)
-        return self._value(self._cache, propagate, callback, states.PROPAGATE_STATES)
+        return cast("R", self._value(self._cache, propagate, callback, states.PROPAGATE_STATES))
 
     def __await__(self) -> Generator[Any, None, R]:
         """``await result`` is ``await result.aget()``."""
@@ -368,7 +368,7 @@ class AsyncResult(Generic[R]):
     def _parent_ids(self) -> list[str]:
         return [] if self.parent is None else self.parent.as_list()
 
-    def _timed_out(self, timeout: float | None) -> TimeoutError:
+    def _timed_out(self, timeout: float | None) -> Exception:
         return TimeoutError(
             f"The result of task {self.id} was not there within {timeout:g} s (its state is {self.state}): "
             "is a worker running, and does it know the task? The task itself goes on."

@@ -6,7 +6,7 @@ chain.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from celeriac.async_result import AsyncResult
 from celeriac.identifiers import uuid
@@ -269,17 +269,17 @@ class Signature(dict[str, Any], Generic[R]):
     @property
     def id(self) -> str | None:
         """The id it was given by ``freeze``."""
-        return self.options.get("task_id")
+        return cast("str | None", self.options.get("task_id"))
 
     @property
     def parent_id(self) -> str | None:
         """The id of the task that it follows."""
-        return self.options.get("parent_id")
+        return cast("str | None", self.options.get("parent_id"))
 
     @property
     def root_id(self) -> str | None:
         """The id of the first task of its workflow."""
-        return self.options.get("root_id")
+        return cast("str | None", self.options.get("root_id"))
 
     @property
     def name(self) -> str:

@@ -11,15 +11,16 @@
                    end:       after_return, postrun
     fail           a verdict reached outside: the same ``failed``
 
-An execution publishes and stores nothing itself. What is to be published and stored is in its ``Report``, which the node
-settles as one step.
+An execution publishes and stores nothing itself. What is to be published and stored is in its ``Report``, which the
+node settles as one step.
 """
 
 import asyncio
 import contextlib
 import logging
+import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from contextvars import Token
 from dataclasses import dataclass
@@ -41,7 +42,6 @@ from celeriac.exceptions import (
     Reject,
     Retry,
     TaskRevokedError,
-    TimeLimitExceeded,
 )
 from celeriac.local import Frame, frame_variable
 from celeriac.protocol.message import Message
@@ -108,6 +108,7 @@ class Execution:
         #: Given the coroutine of an ``async def`` task, returns what to await in its place; for the same purpose.
         self.limit_coroutine: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] | None = None
         self._app: Celeriac = task.app
+        self._id: str = request.id or ""
         self._message = message
         self._ordinal = ordinal
         #: Eager with ``throw``: errors of the task are raised instead of reported.
@@ -213,7 +214,7 @@ class Execution:
         """Return the STARTED result to be stored now, if the task is tracked."""
         if not self.task.track_started or self._ignores_result():
             return None
-        info = {"pid": self._app.process_id, "hostname": self.request.hostname}
+        info = {"pid": os.getpid(), "hostname": self.request.hostname}
         return self._app.result_format.write(self.request, states.STARTED, info, execution=self._ordinal)
 
     # Before.
@@ -235,7 +236,7 @@ class Execution:
             self.task, self.request, frame_variable.get(), None if self.request.is_eager else self._follow_ups
         )
         frame.entered = not self.task.plan.has_own_call
-        return frame_variable.set(frame), CURRENT_TASK.set(TaskInfo(self.task.name, self.request.id or ""))
+        return frame_variable.set(frame), CURRENT_TASK.set(TaskInfo(self.task.name, self._id))
 
     @staticmethod
     def _leave(tokens: tuple[Token[Frame | None], Token[TaskInfo | None]]) -> None:
@@ -246,11 +247,9 @@ class Execution:
         request, task = self.request, self.task
         self._began = time.perf_counter()
         if signals.task_prerun.receivers:
-            signals.task_prerun.send(
-                sender=task, task_id=request.id, task=task, args=request.args, kwargs=request.kwargs
-            )
+            signals.task_prerun.send(sender=task, task_id=self._id, task=task, args=request.args, kwargs=request.kwargs)
         if task.plan.has_before_start:
-            task.before_start(request.id, request.args, request.kwargs)
+            task.before_start(self._id, request.args, request.kwargs)
 
     # What became of it.
 
@@ -290,11 +289,11 @@ class Execution:
         if self._stores_results() and not self._ignores_result():
             result = self._app.result_format.write(request, states.SUCCESS, retval, execution=self._ordinal)
         if task.plan.has_on_success:
-            self._handle(task.on_success, retval, request.id, request.args, request.kwargs)
+            self._handle(task.on_success, retval, self._id, request.args, request.kwargs)
         if signals.task_success.receivers:
             signals.task_success.send(sender=task, result=retval, runtime=self._runtime)
         if task.plan.has_after_return:
-            self._handle(task.after_return, states.SUCCESS, retval, request.id, request.args, request.kwargs, None)
+            self._handle(task.after_return, states.SUCCESS, retval, self._id, request.args, request.kwargs, None)
         return self._report(states.SUCCESS, Outcome.ACK, result=result, retval=retval)
 
     def _failed(self, error: BaseException) -> Report:
@@ -307,11 +306,11 @@ class Execution:
             result = self._write_failure(states.FAILURE, error, info.traceback)
         self._call_errbacks(error, info)
         if task.plan.has_on_failure:
-            self._handle(task.on_failure, error, request.id, request.args, request.kwargs, info)
+            self._handle(task.on_failure, error, self._id, request.args, request.kwargs, info)
         if signals.task_failure.receivers:
             signals.task_failure.send(
                 sender=task,
-                task_id=request.id,
+                task_id=self._id,
                 exception=error,
                 args=request.args,
                 kwargs=request.kwargs,
@@ -319,8 +318,8 @@ class Execution:
                 einfo=info,
             )
         if task.plan.has_after_return:
-            self._handle(task.after_return, states.FAILURE, error, request.id, request.args, request.kwargs, info)
-        keeps = task.acks_on_timeout if isinstance(error, TimeLimitExceeded) else task.acks_on_failure
+            self._handle(task.after_return, states.FAILURE, error, self._id, request.args, request.kwargs, info)
+        keeps = task.acks_after(error)
         return self._report(
             states.FAILURE,
             Outcome.ACK if keeps else Outcome.REJECT,
@@ -328,7 +327,7 @@ class Execution:
             reason="" if keeps else f"The task failed and is set to keep its message then: {error!r}.",
             exception=error,
             traceback=info.traceback,
-            expected=bool(task.throws) and isinstance(error, tuple(task.throws)),
+            expected=isinstance(error, task.plan.throws),
         )
 
     def _retried(self, error: Retry) -> Report:
@@ -344,7 +343,7 @@ class Execution:
         if self._stores_results() and not self._ignores_result():
             result = self._write_failure(states.RETRY, error.exc, info.traceback)
         if task.plan.has_on_retry:
-            self._handle(task.on_retry, error.exc, request.id, request.args, request.kwargs, info)
+            self._handle(task.on_retry, error.exc, self._id, request.args, request.kwargs, info)
         if signals.task_retry.receivers:
             signals.task_retry.send(sender=task, request=request, reason=error, einfo=info)
         return self._report(states.RETRY, Outcome.ACK, result=result, exception=error, traceback=info.traceback)
@@ -368,7 +367,7 @@ class Execution:
             request = self.request
             signals.task_postrun.send(
                 sender=self.task,
-                task_id=request.id,
+                task_id=self._id,
                 task=self.task,
                 args=request.args,
                 kwargs=request.kwargs,
@@ -380,7 +379,7 @@ class Execution:
 
     def _report(self, state: str, outcome: Outcome, **parts: Any) -> Report:
         return Report(
-            task_id=self.request.id or "",
+            task_id=self._id,
             task_name=self.task.name,
             state=state,
             outcome=outcome,
@@ -420,7 +419,7 @@ class Execution:
 
     def _add(self, follower: Signature[Any], args: tuple[Any, ...], **options: Any) -> None:
         request = self.request
-        options = {**options, "parent_id": request.id, "root_id": request.root_id or request.id}
+        options = {**options, "parent_id": self._id, "root_id": request.root_id or request.id}
         if request.is_eager:
             follower.apply_async(args, **options)
         else:
@@ -435,11 +434,11 @@ class Execution:
                 if task is not None and not task.is_async and task.takes_error_details(errback):
                     errback(self.request, error, info.tb)
                 elif self.request.is_eager and task is not None:
-                    errback.apply((self.request.id,))
+                    errback.apply((self._id,))
                 else:
-                    self._add(errback, (self.request.id,))
+                    self._add(errback, (self._id,))
             except Exception:
-                logger.exception("The errback %s of task %s failed.", errback.task, self.request.id)
+                logger.exception("The errback %s of task %s failed.", errback.task, self._id)
 
     def _handle(self, handler: Callable[..., Any], *args: Any) -> None:
         """Call a handler of the task; its error is logged and changes nothing, as the outcome stands."""
@@ -448,12 +447,12 @@ class Execution:
         except Exception:
             if self.request.is_eager:
                 raise
-            logger.exception("%s of task %s[%s] failed.", handler.__name__, self.task.name, self.request.id)
+            logger.exception("%s of task %s[%s] failed.", handler.__name__, self.task.name, self._id)
 
 
 def refuse(app: "Celeriac", message: Message, error: BaseException, *, ordinal: int = 0, hostname: str = "") -> Report:
     """Report that a message cannot be executed: a dead letter, and a FAILURE result where the task's id is known."""
-    headers: Mapping[str, Any] = message.headers if isinstance(message.headers, dict) else {}
+    headers = message.headers
     name, task_id = headers.get("task"), headers.get("id")
     name = name if isinstance(name, str) else ""
     request = Context(id=task_id, task=name, args=(), kwargs={}, hostname=hostname, called_directly=False)

@@ -7,7 +7,7 @@ A ``Proxy`` is an object that stands for whatever a function returns at the mome
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from celeriac.exceptions import ImproperlyConfigured
 
@@ -106,7 +106,7 @@ def current_frame() -> Frame | None:
 def get_current_task() -> "Task[..., Any] | None":
     """Return the innermost running task, or None."""
     frame = frame_variable.get()
-    return None if frame is None else frame.task
+    return None if frame is None else cast("Task[..., Any]", frame.task)
 
 
 def get_current_worker_task() -> "Task[..., Any] | None":
@@ -114,7 +114,7 @@ def get_current_worker_task() -> "Task[..., Any] | None":
     frame = frame_variable.get()
     while frame is not None and frame.request.called_directly:
         frame = frame.outer
-    return None if frame is None else frame.task
+    return None if frame is None else cast("Task[..., Any]", frame.task)
 
 
 def joining_is_denied() -> bool:
@@ -132,7 +132,7 @@ def joining_is_denied() -> bool:
 
 @contextmanager
 def allow_join_result() -> Iterator[None]:
-    """Allow ``result.get()`` inside a task. The task then blocks a slot that the other may need: beware of deadlocks."""
+    """Allow ``result.get()`` inside a task, which then blocks a slot that the other may need: beware of deadlocks."""
     token = _joining.set(True)
     try:
         yield

@@ -7,7 +7,7 @@ belongs to, moments from numbers of seconds, the queue, and what to do when the 
 import asyncio
 import difflib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -278,7 +278,8 @@ class Publisher:
         """Publish the messages in one step, trying again as the policy says until the deadline.
 
         Of the options of a call ``retry``, ``retry_policy`` and ``timeout`` (or ``confirm_timeout``) count. Where the
-        app has a ``publish_gate`` the gate decides when. Raises ``BrokerUnavailable`` when none was published, ``PublishUnconfirmed`` when nobody knows.
+        app has a ``publish_gate`` the gate decides when. Raises ``BrokerUnavailable`` when none was published,
+        ``PublishUnconfirmed`` when nobody knows.
         """
         gate = self._app.publish_gate
         if gate is None:
@@ -288,10 +289,13 @@ class Publisher:
 
     async def asend(self, messages: Sequence[Message], *, options: Mapping[str, Any]) -> None:
         """Do what ``send`` does without blocking the event loop."""
+        gate = self._app.publish_gate
+        if gate is not None and not _opens_at_once(gate, lambda: self._send(messages, options)):
+            return
         if self._app.broker.capabilities.shared:
-            await asyncio.to_thread(self.send, messages, options=options)
+            await asyncio.to_thread(self._send, messages, options)
         else:
-            self.send(messages, options=options)
+            self._send(messages, options)
 
     def _send(self, messages: Sequence[Message], options: Mapping[str, Any]) -> None:
         broker = self._app.broker
@@ -347,6 +351,21 @@ class Publisher:
             if message.queue not in self._declared:
                 self._app.broker.declare(self._app.queues[message.queue])
                 self._declared.add(message.queue)
+
+
+def _opens_at_once(gate: Callable[[Callable[[], None]], None], publish: Callable[[], None]) -> bool:
+    """Say whether the gate wants to publish now; if later, it has what to call then."""
+    asking, answers = True, []
+
+    def opened() -> None:
+        if asking:
+            answers.append(True)
+        else:
+            publish()
+
+    gate(opened)
+    asking = False
+    return bool(answers)
 
 
 def _moment_in(name: str, option: str, seconds: Any) -> datetime:

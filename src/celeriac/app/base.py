@@ -198,7 +198,7 @@ Celery = Celeriac
 
 
 @overload
-def shared_task(function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
+def shared_task(function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...  # type: ignore[overload-overlap]
 @overload
 def shared_task(function: Callable[P, R], /) -> FunctionTask[P, R]: ...
 @overload

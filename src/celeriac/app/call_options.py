@@ -58,7 +58,6 @@ class CallOptions(TypedDict, total=False):
     stamped_headers: Sequence[str] | None
     route_name: str | None
     # kombu's, without effect.
-    producer: Any
     connection: Any
     publisher: Any
     router: Any

@@ -34,7 +34,7 @@ class Decorator(Protocol):
     """Makes a task of a function."""
 
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> "CoroutineTask[P, R]": ...
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> "CoroutineTask[P, R]": ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, function: Callable[P, R], /) -> "FunctionTask[P, R]": ...
 
@@ -43,6 +43,6 @@ class BoundDecorator(Protocol):
     """Makes a task of a function whose first parameter is the task itself."""
 
     @overload
-    def __call__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /) -> "CoroutineTask[P, R]": ...
+    def __call__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /) -> "CoroutineTask[P, R]": ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> "FunctionTask[P, R]": ...

@@ -125,7 +125,7 @@ class RetryingTask(TaskCore):
 
     subtask_from_request = signature_from_request
 
-    def replace(self, sig: Signature[Any]) -> NoReturn:
+    def replace(self, sig: Signature[Any]) -> Any:
         """End this execution and let ``sig`` run in its place: with its id, its callbacks, and what comes after it.
 
         Write ``raise self.replace(sig)`` or ``return self.replace(sig)``. Raises ``Ignore``; eagerly it runs ``sig``
@@ -151,11 +151,11 @@ class RetryingTask(TaskCore):
         )
         return self.on_replace(sig)
 
-    def on_replace(self, sig: Signature[Any]) -> NoReturn:
+    def on_replace(self, sig: Signature[Any]) -> Any:
         """Called by ``replace`` with the finished signature."""
         frame = current_frame()
         if frame is None or frame.follow_ups is None:
-            return sig.apply().get()  # type: ignore[return-value]
+            return sig.apply().get()
         frame.follow_ups += sig.messages((), {}, is_child=False)
         raise Ignore("Replaced by new task")
 

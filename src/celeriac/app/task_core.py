@@ -8,7 +8,7 @@ from celeriac.app.arity import Arity
 from celeriac.app.task_options import CALL_OPTIONS, FromSettings, TaskOptions
 from celeriac.backends.base import ResultBackend
 from celeriac.canvas import Signature
-from celeriac.exceptions import TaskPredicate
+from celeriac.exceptions import TaskPredicate, TimeLimitExceeded
 from celeriac.local import Frame, frame_variable, get_current_app
 from celeriac.request import Context
 
@@ -48,7 +48,7 @@ class TaskPlan:
         self.has_after_return = task.overrides("after_return")
         self.has_shadow_name = task.overrides("shadow_name")
         self.autoretry_for = _as_tuple(task.autoretry_for)
-        self.dont_autoretry_for = (TaskPredicate, *_as_tuple(task.dont_autoretry_for))
+        self.dont_autoretry_for: tuple[type[BaseException], ...] = (TaskPredicate, *_as_tuple(task.dont_autoretry_for))
         self.throws = _as_tuple(task.throws)
         #: Options of each call that the task itself sets.
         self.options: dict[str, Any] = {}
@@ -164,6 +164,13 @@ class TaskCore(TaskOptions):
         """Which arguments fit."""
         return self.plan.arity
 
+    def acks_after(self, error: BaseException) -> bool:
+        """Say whether the message is gone after this failure; else it is kept as a dead letter."""
+        said = self.acks_on_timeout if isinstance(error, TimeLimitExceeded) else self.acks_on_failure
+        if said is None:
+            said = self.acks_on_failure_or_timeout
+        return said is not False
+
     def takes_error_details(self, errback: Signature[Any]) -> bool:
         """Say whether, as this errback, it takes ``(request, exc, traceback)`` and not just the task's id."""
         given = 0 if errback.immutable else len(errback.args)
@@ -202,9 +209,10 @@ class TaskCore(TaskOptions):
     def __repr__(self) -> str:
         return f"<@task: {self.name} of {self._app!r}>" if self._app is not None else f"<unbound {self.name}>"
 
-    @property
-    def __name__(self) -> str:
-        return type(self).__name__
+    def __getattr__(self, name: str) -> Any:
+        if name == "__name__":
+            return type(self).__name__
+        raise AttributeError(f"The task {self.name} has no attribute {name!r}.")
 
 
 def _find_task(name: str, _module: str | None = None) -> Any:

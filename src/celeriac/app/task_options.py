@@ -92,6 +92,9 @@ class TaskOptions:
     track_started = FromSettings[bool]("task_track_started")
     acks_late = FromSettings[bool]("task_acks_late")
     acks_on_failure_or_timeout = FromSettings[bool]("task_acks_on_failure_or_timeout")
+    #: Whether a message is gone after a failure, and after a hard time limit; False keeps it as a dead letter.
+    acks_on_failure = FromSettings["bool | None"]("task_acks_on_failure")
+    acks_on_timeout = FromSettings["bool | None"]("task_acks_on_timeout")
     reject_on_worker_lost = FromSettings["bool | None"]("task_reject_on_worker_lost")
     retry_on_worker_lost = FromSettings[bool]("task_retry_on_worker_lost")
     ignore_result = FromSettings[bool]("task_ignore_result")

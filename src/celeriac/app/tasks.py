@@ -45,7 +45,7 @@ class AppWithTasks(ConfiguredApp):
     # The decorator.
 
     @overload
-    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...  # type: ignore[overload-overlap]
     @overload
     def task(self, function: Callable[P, R], /) -> FunctionTask[P, R]: ...
     @overload
@@ -118,7 +118,8 @@ class AppWithTasks(ConfiguredApp):
 
     def register_task(self, task: Any, **options: Any) -> Any:
         """Register a task made as a class: the class or an instance of it. Returns the instance."""
-        instance = task() if inspect.isclass(task) else task
+        made: Any = task() if inspect.isclass(task) else task
+        instance: Task[..., Any] = made
         for option, value in options.items():
             setattr(instance, option, value)
         if not instance.name:
@@ -154,7 +155,7 @@ class AppWithTasks(ConfiguredApp):
                 raise RuntimeError("The app is not finalized: with autofinalize=False call app.finalize() first.")
             self.finalized = True
             for callback in each_finalizer():
-                callback(self)
+                callback(self)  # type: ignore[arg-type]  # it is a whole app
             for task in list(self._tasks.values()):
                 self._annotate(task)
         self.on_after_finalize.send(sender=self)
