@@ -58,7 +58,8 @@ class MapRoute:
     def __init__(self, routes: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> None:
         self._names: dict[str, Any] = {}
         self._patterns: list[tuple[re.Pattern[str], Any]] = []
-        for key, destination in routes.items() if isinstance(routes, Mapping) else routes:
+        pairs: Iterable[tuple[Any, Any]] = routes.items() if isinstance(routes, Mapping) else routes
+        for key, destination in pairs:
             if isinstance(key, re.Pattern):
                 self._patterns.append((key, destination))
             elif "*" in key:
