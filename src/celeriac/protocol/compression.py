@@ -15,7 +15,7 @@ __all__ = ["MAX_DECOMPRESSED", "compress", "decompress"]
 
 #: Bytes. More than this is taken for an attack with a few bytes that swell without end.
 MAX_DECOMPRESSED = 256 * 1024 * 1024
-#: Bytes given at a time to a decompressor that cannot be told when to stop: bounds how far it overshoots.
+#: Bytes given at a time to the decompressor that cannot be told when to stop: bounds by how much it overshoots.
 _PIECE = 1024
 
 
@@ -109,7 +109,7 @@ def _compress_brotli(data: bytes) -> bytes:
 
 def _decompress_brotli(data: bytes, limit: int) -> bytes:
     decompressor = _import("brotli", extra="brotli").Decompressor()
-    plain = _in_pieces(decompressor.process, data, limit)
+    plain = decompressor.process(data, output_buffer_limit=limit + 1)
     return _checked(plain, limit, ended=decompressor.is_finished(), rest=b"")
 
 
@@ -126,20 +126,14 @@ def _decompress_zstd(data: bytes, limit: int) -> bytes:
     if sys.version_info >= (3, 14):
         return _decompress_with(_import("compression.zstd").ZstdDecompressor(), data, limit)
     decompressor = _import("zstandard", extra="zstd").ZstdDecompressor().decompressobj()
-    plain = _in_pieces(decompressor.decompress, data, limit)
-    return _checked(plain, limit, ended=decompressor.eof, rest=decompressor.unused_data)
-
-
-def _in_pieces(feed: Callable[[bytes], bytes], data: bytes, limit: int) -> bytes:
     parts = []
     size = 0
     for start in range(0, len(data), _PIECE):
-        part = feed(data[start : start + _PIECE])
-        parts.append(part)
-        size += len(part)
+        parts.append(decompressor.decompress(data[start : start + _PIECE]))
+        size += len(parts[-1])
         if size > limit:
             raise _TooLargeError
-    return b"".join(parts)
+    return _checked(b"".join(parts), limit, ended=decompressor.eof, rest=decompressor.unused_data)
 
 
 def _import(module: str, *, extra: str = "") -> Any:

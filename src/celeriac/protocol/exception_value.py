@@ -34,6 +34,7 @@ _CELERY_MODULES = {
 _UNKNOWN_TO_CELERY = frozenset({"BrokerUnavailable", "PublishUnconfirmed", "ResultsDisabled", "UnreadableMessage"})
 _CELERY_SOURCES = frozenset({"celery.exceptions", *_CELERY_MODULES.values()})
 _CELERY_NAMES = {"CeleriacError": "CeleryError"}
+_CURE = "a task that sets FAILURE or RETRY by update_state passes an exception as meta"
 
 #: Classes made on the fly, so that two errors of one kind are of one class; emptied when full.
 _made: dict[tuple[str, str], type[BaseException]] = {}
@@ -63,12 +64,10 @@ def value_to_exception(value: Any) -> BaseException | None:
     if not value:
         return None
     if not isinstance(value, dict):
-        raise DecodeError(
-            f"An exception is stored as a dict with its type, not as {type(value).__name__}: {value!r:.200}."
-        )
+        raise DecodeError(f"An exception is stored as a dict, not as {type(value).__name__} ({value!r:.200}); {_CURE}.")
     name, module = value.get("exc_type"), value.get("exc_module")
     if not isinstance(name, str) or not (module is None or isinstance(module, str)):
-        raise DecodeError(f"This stored exception does not say its type (exc_type, exc_module): {value!r:.200}.")
+        raise DecodeError(f"This stored exception does not say its type in exc_type: {value!r:.200}; {_CURE}.")
     message = value.get("exc_message", "")
     return _instance(_find_class(module, name), tuple(message) if isinstance(message, (list, tuple)) else (message,))
 
