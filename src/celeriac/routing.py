@@ -58,8 +58,7 @@ class MapRoute:
     def __init__(self, routes: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> None:
         self._names: dict[str, Any] = {}
         self._patterns: list[tuple[re.Pattern[str], Any]] = []
-        pairs: Iterable[tuple[Any, Any]] = routes.items() if isinstance(routes, Mapping) else routes
-        for key, destination in pairs:
+        for key, destination in dict(routes).items():
             if isinstance(key, re.Pattern):
                 self._patterns.append((key, destination))
             elif "*" in key:
