@@ -2,10 +2,19 @@
 
 from django.apps import AppConfig
 
+from celeriac.django.connections import watch_tasks
+from celeriac.django.site_app import make_site_app
+from celeriac.local import set_default_app_factory
+
 
 class CeleriacConfig(AppConfig):
-    """Makes the site's celeriac app when Django is set up."""
+    """Ties celeriac to the site. Nothing is connected to, and no task module imported, before it is needed."""
 
     name = "celeriac.django"
     label = "celeriac"
     verbose_name = "celeriac"
+
+    def ready(self) -> None:
+        """An app of the project's own, made while the project was imported, stays the current one."""
+        set_default_app_factory(make_site_app)
+        watch_tasks()
