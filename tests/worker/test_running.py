@@ -158,6 +158,10 @@ def hard():
 @app.task
 def quick():
     return 1
+
+@app.task
+def nap(seconds):
+    time.sleep(seconds)
 """
     )
     tasks.worker(concurrency=2)
@@ -170,7 +174,7 @@ def quick():
     assert tasks.quick.delay().get(timeout=30) == 1
     assert tasks.lines("hard") == ["ran"], "a task that ran into its hard limit is not run again"
     with pytest.raises(TimeLimitExceeded):
-        tasks.soft.apply_async(time_limit=0.2, soft_time_limit=20).get(timeout=30)
+        tasks.nap.apply_async((20,), time_limit=0.4).get(timeout=30)
 
 
 def test_soft_limits_in_threads(project) -> None:

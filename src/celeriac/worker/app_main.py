@@ -6,7 +6,7 @@ What Celery runs of the user's in its main process runs here: the handlers of th
 import socket
 import traceback
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -31,7 +31,7 @@ def main(argument: bytes, descriptors: list[int]) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             app = load_app(boot)
-        facts = facts_of(app, [f"{each.category.__name__}: {each.message}" for each in caught])
+        facts = facts_of(app, boot, [f"{each.category.__name__}: {each.message}" for each in caught])
     except BaseException as error:
         _send(stream, BootFailed(f"{type(error).__name__}: {error}", traceback.format_exc()))
         raise SystemExit(1) from error
@@ -63,13 +63,10 @@ def _send(stream: socket.socket, frame: Frame) -> None:
     stream.sendall(pack([frame]))
 
 
-def facts_of(app: "Celeriac", caught: list[str]) -> Facts:
+def facts_of(app: "Celeriac", boot: ChildBoot, caught: list[str]) -> Facts:
     """Gather what a node needs to know of an app, as plain values."""
-    explicit: dict[str, Any] = dict(app.conf.without_defaults())
-    settings = app.conf.plain()
-    settings["read_ahead_limit"] = explicit.get("worker_prefetch_multiplier")
     return Facts(
-        settings=settings,
+        settings=app.conf.plain(),
         tasks={
             name: TaskFacts(
                 is_async=bool(task.is_async),
@@ -78,7 +75,7 @@ def facts_of(app: "Celeriac", caught: list[str]) -> Facts:
             )
             for name, task in app.tasks.items()
         },
-        queues=[],
+        queues=app.queues.select(boot.queues, boot.exclude_queues),
         broker_url=app.broker_url,
         result_backend_url=app.result_backend_url,
         app_name=str(app.main),

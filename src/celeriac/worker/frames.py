@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from celeriac.backends.base import StoredResult
 from celeriac.protocol.message import Message
+from celeriac.queues import Queue
 
 __all__ = [
     "BootFailed",
@@ -108,8 +109,8 @@ class Facts(Struct, array_like=True, tag=6):
 
     settings: dict[str, Any]
     tasks: dict[str, TaskFacts]
-    #: Constructor arguments of ``routing.Queue``.
-    queues: list[dict[str, Any]]
+    #: Those to take from: the command line's choice of those the app knows.
+    queues: list[Queue]
     broker_url: str
     #: None: results are not stored.
     result_backend_url: str | None

@@ -6,11 +6,12 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from celeriac.backends.base import ResultBackend
 from celeriac.brokers.base import Broker
 from celeriac.engines import backend_from_url, broker_from_url
 from celeriac.exceptions import ImproperlyConfigured
-from celeriac.routing import Queue
 from celeriac.supervision.fork_server import ForkServer
 from celeriac.supervision.fresh_spawner import FreshSpawner
 from celeriac.supervision.spawner import Spawner
@@ -45,6 +46,8 @@ def run_worker(options: WorkerOptions) -> None:
         hostname=node_name(options.hostname),
         overrides=_overrides(options),
         include=list(options.include),
+        queues=list(options.queues),
+        exclude_queues=list(options.exclude_queues),
         executor=executor or "processes",
         slots=1,
         async_slots=0,
@@ -107,17 +110,10 @@ class _Plan:
     def runs_async(self) -> bool:
         return any(task.is_async for task in self.facts.tasks.values())
 
-    @property
-    def queues(self) -> list[Queue]:
-        known = {queue["name"]: Queue(**queue) for queue in self.facts.queues}
-        names = self.options.queues or tuple(known)
-        excluded = set(self.options.exclude_queues)
-        return [known.get(name, Queue(name)) for name in names if name not in excluded]
-
     def crew(self) -> CrewOptions:
         threads = self.executor == "threads"
         memory = self.setting(self.options.max_memory_per_child, "worker_max_memory_per_child")
-        multiplier = self.setting(self.options.prefetch_multiplier, "read_ahead_limit")
+        multiplier = self.setting(self.options.prefetch_multiplier, "worker_prefetch_multiplier")
         slots = self.concurrency if threads else 1
         return CrewOptions(
             size=1 if threads else self.concurrency,
@@ -150,9 +146,7 @@ def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner)
     backend = backend_from_url(
         facts.result_backend_url, broker=broker, options=settings.get("result_backend_transport_options")
     )
-    queues = plan.queues
-    if not queues:
-        raise ImproperlyConfigured("There is no queue left to consume from: see -Q, -X and task_queues.")
+    queues = facts.queues
     status = Status(
         hostname=hostname,
         executor=plan.executor,
@@ -167,7 +161,9 @@ def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner)
             logger.warning("Purged %d messages from queue %s.", broker.purge(queue.name), queue.name)
     _greet(plan, hostname, broker, backend)
     loop = Loop()
-    child_boot = _child_boot(boot, plan, crew_options)
+    child_boot = msgspec.structs.replace(
+        boot, executor=plan.executor, slots=crew_options.slots, async_slots=crew_options.async_slots, name="child"
+    )
     return Node(
         plan.node(hostname),
         loop=loop,
@@ -175,23 +171,6 @@ def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner)
         intake=intake,
         crew=Crew(spawner, loop, child_boot, crew_options),
         status=status,
-    )
-
-
-def _child_boot(boot: ChildBoot, plan: _Plan, crew_options: CrewOptions) -> ChildBoot:
-    return ChildBoot(
-        app=boot.app,
-        loader=boot.loader,
-        hostname=boot.hostname,
-        overrides=boot.overrides,
-        include=boot.include,
-        executor=plan.executor,
-        slots=crew_options.slots,
-        async_slots=crew_options.async_slots,
-        loglevel=boot.loglevel,
-        log_json=boot.log_json,
-        color=boot.color,
-        name="child",
     )
 
 
@@ -219,7 +198,7 @@ def _greet(plan: _Plan, hostname: str, broker: Broker, backend: ResultBackend) -
         hostname,
         broker.url,
         results,
-        ", ".join(queue.name for queue in plan.queues),
+        ", ".join(queue.name for queue in plan.facts.queues),
         plan.concurrency,
         plan.executor,
     )

@@ -54,6 +54,9 @@ class ChildBoot(Struct, array_like=True):
     #: Settings the command line has set.
     overrides: dict[str, Any]
     include: list[str]
+    #: The choice of queues (``-Q``, ``-X``).
+    queues: list[str]
+    exclude_queues: list[str]
     #: ``threads``, else the main thread.
     executor: str
     slots: int

@@ -58,6 +58,7 @@ class Workbench:
         started = execution.started_result()
         if started is not None:
             self.outbox.put(Started(work.sequence, started))
+            self.outbox.flush()
 
     def end(self, row: int, work: Work, report: Report, began: float) -> None:
         """Put its end into the outbox, and clear its row."""
