@@ -164,6 +164,9 @@ class Waits:
             except Empty:
                 return True
         words = bell.wait(timeout)
+        if words is None:
+            # One look for everybody.
+            words = list(self._read_ready(json.dumps(list(self._waits))))
         with self._mutex:
             closed = self._bell is not bell
             if closed:
@@ -173,15 +176,15 @@ class Waits:
         if closed:
             self._close_bell(bell)
             return True
-        return words is None or not words or not set(words).isdisjoint(wait.task_ids)
+        return not words or not set(words).isdisjoint(wait.task_ids)
 
-    def _tell(self, words: Collection[str] | None) -> None:
-        """Tell the threads that a ring concerns; the caller holds the mutex."""
-        if words is not None:
-            self._registered.difference_update(words)
-        concerned = self._waits.values() if words is None else [self._waits.get(word, []) for word in words]
-        for wait in {wait for waits in concerned for wait in waits if wait is not self._listener}:
-            wait.calls.put(True)
+    def _tell(self, task_ids: Collection[str]) -> None:
+        """Tell the threads that wait for these tasks; the caller holds the mutex."""
+        self._registered.difference_update(task_ids)
+        for task_id in task_ids:
+            for wait in self._waits.get(task_id, ()):
+                if wait is not self._listener:
+                    wait.calls.put(True)
 
     def _close_bell(self, bell: Bell) -> None:
         bell.close()

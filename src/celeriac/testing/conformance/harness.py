@@ -1,0 +1,192 @@
+"""What the subjects of the suites have in common: engines made and closed, messages, and waiting for things."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from celeriac.backends.base import ResultBackend, StoredResult
+from celeriac.brokers.base import DEFAULT_LEASE, Broker, Consumer, Delivery, Outcome, Settlement
+from celeriac.protocol import envelope as envelopes
+from celeriac.protocol.message import Message
+from celeriac.routing import Queue
+
+__all__ = ["BackendHarness", "BrokerHarness", "Harness", "in_thread", "until"]
+
+T = TypeVar("T")
+
+#: Seconds after which something that should happen soon counts as not happening.
+PATIENCE = 15.0
+
+
+def until(condition: Callable[[], T], *, timeout: float = PATIENCE, pause: float = 0.01) -> T:
+    """Call it until what it returns is true, and return that; raises ``AssertionError`` after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"This did not become true within {timeout:g} s."
+        time.sleep(pause)
+    return found
+
+
+def in_thread(action: Callable[..., object], *arguments: object) -> threading.Thread:
+    """Call it with these arguments in a thread of its own; to be joined."""
+    thread = threading.Thread(target=action, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+class Harness:
+    """Closes after each test whatever was made in it."""
+
+    _to_close: list[Any]
+
+    def setup_method(self) -> None:
+        """Begin a test."""
+        self._to_close = []
+
+    def teardown_method(self) -> None:
+        """End a test."""
+        while self._to_close:
+            self._to_close.pop().close()
+
+    def keep(self, closable: T) -> T:
+        """Have something closed at the end of the test; return it."""
+        self._to_close.append(closable)
+        return closable
+
+
+class BrokerHarness(Harness):
+    """A broker, consumers and messages for a test; an engine's test class says how brokers are made."""
+
+    #: A queue for tests that need only one.
+    queue = "conformance"
+
+    _numbers: "itertools.count[int]"
+    _broker: Broker | None
+    _backend: ResultBackend | None
+
+    def make_broker(self) -> Broker:
+        """Return a new broker; all of one test see the same messages."""
+        raise NotImplementedError
+
+    def make_backend(self, broker: Broker) -> ResultBackend:
+        """Return a new result backend, with the same store if the engine has one for results."""
+        raise NotImplementedError
+
+    def setup_method(self) -> None:
+        """Begin a test."""
+        super().setup_method()
+        self._numbers = itertools.count(1)
+        self._broker = None
+        self._backend = None
+
+    @property
+    def broker(self) -> Broker:
+        """The test's broker."""
+        if self._broker is None:
+            self._broker = self.keep(self.make_broker())
+        return self._broker
+
+    @property
+    def backend(self) -> ResultBackend:
+        """The test's result backend."""
+        if self._backend is None:
+            self._backend = self.keep(self.make_backend(self.broker))
+        return self._backend
+
+    def consumer(
+        self,
+        *queues: str,
+        node: str = "one@conformance",
+        results: ResultBackend | None = None,
+        lease: float = DEFAULT_LEASE,
+    ) -> Consumer:
+        """Return a consumer of these queues, or of the test's one."""
+        names = queues or (self.queue,)
+        return self.keep(self.broker.consumer([Queue(name) for name in names], node=node, results=results, lease=lease))
+
+    def message(self, **changes: Any) -> Message:
+        """Return a message with an id of its own."""
+        number = next(self._numbers)
+        task_id = changes.pop("id", f"task-{number}")
+        fields: dict[str, Any] = {
+            "id": task_id,
+            "queue": self.queue,
+            "headers": {"task": "conformance.task", "id": task_id, "lang": "py"},
+            "body": b'[[1, "\xc3\xbc"], {}, {}]',
+        }
+        return Message(**(fields | changes))
+
+    def publish(self, count: int = 1, **changes: Any) -> list[Message]:
+        """Publish so many new messages; return them."""
+        messages = [self.message(**changes) for _ in range(count)]
+        self.broker.publish(messages)
+        return messages
+
+    def receive(self, consumer: Consumer, count: int = 1, *, timeout: float = PATIENCE) -> list[Delivery]:
+        """Receive exactly so many deliveries."""
+        deadline = time.monotonic() + timeout
+        deliveries: list[Delivery] = []
+        while len(deliveries) < count:
+            remaining = deadline - time.monotonic()
+            assert remaining > 0, f"Only {len(deliveries)} of {count} messages came within {timeout:g} s."
+            deliveries += consumer.receive(count - len(deliveries), remaining)
+        return deliveries
+
+    def receive_ids(self, consumer: Consumer, count: int = 1) -> list[str]:
+        """Receive exactly so many deliveries; return the ids of their messages."""
+        return [self.read(delivery).id for delivery in self.receive(consumer, count)]
+
+    def expect_nothing(self, consumer: Consumer) -> None:
+        """Make sure that there is nothing to receive at the moment."""
+        assert consumer.receive(10, 0) == []
+
+    def settle(self, consumer: Consumer, delivery: Delivery, outcome: Outcome = Outcome.ACK, **rest: Any) -> None:
+        """End a delivery, which must be accepted."""
+        assert consumer.settle([Settlement(delivery=delivery, outcome=outcome, **rest)]) == []
+
+    def read(self, delivery: Delivery) -> Message:
+        """Return a delivery's message."""
+        return envelopes.decode(delivery.envelope)
+
+    def success(self, task_id: str, *, execution: int = 0) -> StoredResult:
+        """Return a result."""
+        return StoredResult(
+            task_id=task_id, state="SUCCESS", document=b'{"status": "SUCCESS"}', lifetime=60.0, execution=execution
+        )
+
+
+class BackendHarness(Harness):
+    """A result backend for a test; an engine's test class says how backends are made."""
+
+    _backend: ResultBackend | None
+
+    def make_backend(self) -> ResultBackend:
+        """Return a new result backend; all of one test see the same results."""
+        raise NotImplementedError
+
+    def setup_method(self) -> None:
+        """Begin a test."""
+        super().setup_method()
+        self._backend = None
+
+    @property
+    def backend(self) -> ResultBackend:
+        """The test's backend."""
+        if self._backend is None:
+            self._backend = self.keep(self.make_backend())
+        return self._backend
+
+    def result(self, task_id: str, state: str = "SUCCESS", **changes: Any) -> StoredResult:
+        """Return a result."""
+        fields: dict[str, Any] = {"document": f"{task_id} is {state}".encode(), "lifetime": 60.0}
+        return StoredResult(task_id=task_id, state=state, **(fields | changes))
+
+    def store(self, *results: StoredResult) -> None:
+        """Store results, which must be accepted."""
+        assert self.backend.store(results) == []
+
+    def documents(self, task_ids: Sequence[str]) -> dict[str, bytes]:
+        """Return what is stored of these tasks."""
+        return {task_id: result.document for task_id, result in self.backend.fetch(task_ids).items()}

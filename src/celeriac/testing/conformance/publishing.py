@@ -1,0 +1,101 @@
+"""Broker suite: publishing, and the life of a broker object."""
+
+from collections import Counter
+
+from celeriac.brokers.base import Consumer
+from celeriac.routing import Queue
+from celeriac.testing.conformance.harness import BrokerHarness, in_thread
+
+__all__ = ["Publishing"]
+
+
+class Publishing(BrokerHarness):
+    """What is published arrives, whole and once."""
+
+    def test_a_message_arrives_as_it_was_published(self) -> None:
+        message = self.message(
+            headers={"task": "a.b", "id": "x", "nested": {"list": [1, 2.5, None, "ü", True]}},
+            expires_at=4_000_000_000.5,
+            reply_to="reply",
+            exchange="exchange",
+            routing_key="key",
+            delivery_mode=1,
+            content_type="application/x-python-serialize",
+            content_encoding="binary",
+            body=bytes(range(256)),
+        )
+        self.broker.publish([message])
+        [delivery] = self.receive(self.consumer())
+        assert self.read(delivery) == message
+        assert delivery.queue == self.queue
+        assert not delivery.redelivered
+
+    def test_messages_published_together_arrive_in_their_order(self) -> None:
+        published = [message.id for message in self.publish(250)]
+        consumer = self.consumer()
+        assert self.receive_ids(consumer, 250) == published
+
+    def test_messages_published_one_by_one_arrive_in_their_order(self) -> None:
+        published = [self.publish()[0].id for _ in range(20)]
+        assert self.receive_ids(self.consumer(), 20) == published
+
+    def test_nothing_to_publish_is_published_at_once(self) -> None:
+        self.broker.publish([])
+        self.expect_nothing(self.consumer())
+
+    def test_one_publish_reaches_several_queues(self) -> None:
+        self.broker.publish([self.message(queue="left"), self.message(queue="right")])
+        assert self.receive_ids(self.consumer("left")) == ["task-1"]
+        assert self.receive_ids(self.consumer("right")) == ["task-2"]
+
+    def test_a_message_that_cannot_be_encoded_keeps_its_whole_batch_back(self) -> None:
+        consumer = self.consumer()
+        try:
+            self.broker.publish([self.message(), self.message(headers={"odd": object()})])
+        except TypeError:
+            pass
+        else:
+            raise AssertionError("An object that no envelope can carry was published.")
+        self.expect_nothing(consumer)
+
+    def test_a_large_message_arrives(self) -> None:
+        body = bytes(range(256)) * 8192
+        self.publish(body=body)
+        [delivery] = self.receive(self.consumer())
+        assert self.read(delivery).body == body
+
+    def test_two_messages_may_carry_one_id(self) -> None:
+        self.broker.publish([self.message(id="twin"), self.message(id="twin")])
+        assert self.receive_ids(self.consumer(), 2) == ["twin", "twin"]
+
+    def test_odd_queue_names_are_names_like_others(self) -> None:
+        for name in ("with space", "ümläut", "quote'\"", "%", "a/b", "[1]", "x" * 200):
+            self.publish(queue=name)
+            [delivery] = self.receive(self.consumer(name))
+            assert delivery.queue == name
+
+    def test_what_one_broker_publishes_another_receives(self) -> None:
+        published = [message.id for message in self.publish(3)]
+        other = self.keep(self.make_broker())
+        consumer: Consumer = self.keep(other.consumer([Queue(self.queue)], node="other@conformance"))
+        assert self.receive_ids(consumer, 3) == published
+
+    def test_threads_publish_at_the_same_time_and_nothing_is_lost(self) -> None:
+        threads = [in_thread(lambda: [self.publish() for _ in range(25)]) for _ in range(6)]
+        for thread in threads:
+            thread.join()
+        received = Counter(self.receive_ids(self.consumer(), 150))
+        assert len(received) == 150
+        assert set(received.values()) == {1}
+
+    def test_opening_and_closing_twice_does_no_harm(self) -> None:
+        self.broker.open()
+        self.broker.open()
+        self.broker.close()
+        self.broker.close()
+
+    def test_a_broker_that_was_closed_opens_itself_when_it_is_used(self) -> None:
+        self.publish()
+        self.broker.close()
+        self.publish()
+        assert self.receive_ids(self.consumer(), 2) == ["task-1", "task-2"]

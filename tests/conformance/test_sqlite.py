@@ -1,0 +1,41 @@
+"""The SQLite engine passes both suites; so does its broker with results in another file."""
+
+from pathlib import Path
+
+import pytest
+
+from celeriac.backends.base import ResultBackend
+from celeriac.backends.sqlite import SqliteBackend
+from celeriac.brokers.base import Broker
+from celeriac.brokers.sqlite import SqliteBroker
+from celeriac.testing.conformance.backend import BackendConformance
+from celeriac.testing.conformance.broker import BrokerConformance
+
+
+class SqliteFile:
+    url: str
+
+    @pytest.fixture(autouse=True)
+    def _file(self, tmp_path: Path) -> None:
+        self.url = f"sqlite:///{tmp_path}/celeriac.sqlite3"
+
+
+class TestSqliteBroker(SqliteFile, BrokerConformance):
+    def make_broker(self) -> Broker:
+        return SqliteBroker(self.url)
+
+    def make_backend(self, broker: Broker) -> ResultBackend:
+        return SqliteBackend(self.url, broker=broker)
+
+
+class TestSqliteBrokerWithResultsInAnotherFile(SqliteFile, BrokerConformance):
+    def make_broker(self) -> Broker:
+        return SqliteBroker(self.url)
+
+    def make_backend(self, broker: Broker) -> ResultBackend:
+        return SqliteBackend(f"{self.url}-results", broker=broker)
+
+
+class TestSqliteBackend(SqliteFile, BackendConformance):
+    def make_backend(self) -> ResultBackend:
+        return SqliteBackend(self.url)
