@@ -3,9 +3,12 @@
 =====================  ==========================================================================
 ``message``            the message and the heads of it that a node reads
 ``envelope``           a message as a broker stores it
-``serialization``      objects to bytes by content type: JSON with Celery's type tags and others
+``serialization``      objects to bytes by content type
+``tagged_json``        JSON with kombu's type tags
 ``compression``        bytes to fewer bytes
 ``task_call``          a task call to a message (protocol 2) and back (protocols 2 and 1)
+``representation``     arguments in short, as logs and lists show them
 ``result_document``    a result, or an error, to the document a result store keeps
+``exception_value``    an exception as a plain value, and back
 =====================  ==========================================================================
 """
