@@ -17,7 +17,7 @@ TESTS ?= tests
 # Further words for the command: make demo ARGUMENTS="--port 9000", make bench ARGUMENTS="--quick".
 ARGUMENTS ?=
 
-TOOLS := pytest pytest-django pytest-timeout hypothesis
+TOOLS := pytest pytest-django pytest-timeout hypothesis psutil
 CHECKERS := ruff mypy pyright[nodejs]
 EXTRAS := msgpack,yaml,reload,zstd,brotli
 
