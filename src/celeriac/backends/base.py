@@ -100,9 +100,10 @@ class ResultBackend(ABC):
         """
 
     def wake(self) -> None:
-        """Make every ``wait`` of this process return at once, so that it can be asked about other tasks as well.
+        """End every ``wait`` of this object that has begun; if none has, the next one ends at once.
 
-        Safe from any thread. An engine that leaves it out makes coroutines wait longer for their results.
+        For a thread that waits on behalf of others and has to wait for more tasks from now on. Safe from any thread.
+        An engine that leaves it out makes coroutines wait longer for their results.
         """
 
     @abstractmethod

@@ -47,6 +47,10 @@ class MemoryBackend(ResultBackend):
         self, url: str = "memory://", *, options: Mapping[str, Any] | None = None, broker: Broker | None = None
     ) -> None:
         self.url = url
+        self._waiting = 0
+        #: How often ``wake`` was called, and whether the next wait shall end at once.
+        self._wakes = 0
+        self._is_woken = False
         self._shelf = _shelves.setdefault(urlsplit(url).netloc, _Shelf())
 
     def open(self) -> None:
@@ -69,12 +73,24 @@ class MemoryBackend(ResultBackend):
     def wait(self, task_ids: Sequence[str], timeout: float) -> dict[str, StoredResult]:
         deadline = time.monotonic() + timeout
         with self._shelf.changed:
-            while True:
-                ready = {task_id: result for task_id, result in self.fetch(task_ids).items() if result.ready}
-                remaining = deadline - time.monotonic()
-                if ready or remaining <= 0:
-                    return ready
-                self._shelf.changed.wait(remaining)
+            wakes = self._wakes - self._is_woken
+            self._is_woken = False
+            self._waiting += 1
+            try:
+                while True:
+                    ready = {task_id: result for task_id, result in self.fetch(task_ids).items() if result.ready}
+                    remaining = deadline - time.monotonic()
+                    if ready or remaining <= 0 or wakes != self._wakes:
+                        return ready
+                    self._shelf.changed.wait(remaining)
+            finally:
+                self._waiting -= 1
+
+    def wake(self) -> None:
+        with self._shelf.changed:
+            self._wakes += 1
+            self._is_woken = not self._waiting
+            self._shelf.changed.notify_all()
 
     def forget(self, task_ids: Sequence[str]) -> None:
         with self._shelf.changed:

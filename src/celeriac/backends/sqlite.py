@@ -59,6 +59,9 @@ class SqliteBackend(ResultBackend, SqliteEngine):
     def wait(self, task_ids: Sequence[str], timeout: float) -> dict[str, StoredResult]:
         return self._waits.wait(list(task_ids), timeout)
 
+    def wake(self) -> None:
+        self._waits.wake()
+
     def forget(self, task_ids: Sequence[str]) -> None:
         encoded = json.dumps(list(task_ids))
         self._write(lambda transaction: _execute(transaction, "forget_results", encoded))

@@ -30,12 +30,14 @@ _LEFTOVERS = 1000
 class _Wait:
     """One thread that waits."""
 
-    __slots__ = ("calls", "task_ids")
+    __slots__ = ("calls", "is_woken", "task_ids")
 
     def __init__(self, task_ids: Sequence[str]) -> None:
         self.task_ids = task_ids
         #: True: one of its tasks is ready, perhaps. False: listen to the bell yourself.
         self.calls: SimpleQueue[bool] = SimpleQueue()
+        #: It shall end, with whatever is ready.
+        self.is_woken = False
 
 
 class Waits:
@@ -59,12 +61,23 @@ class Waits:
         try:
             bell = self._enter(wait)
             ready = self._register(bell, task_ids, encoded)
-            while not ready and (remaining := deadline - time.monotonic()) > 0:
+            while not (ready or wait.is_woken) and (remaining := deadline - time.monotonic()) > 0:
                 if self._pause(wait, bell, min(remaining, bell.patience)):
                     ready = self._read_ready(encoded)
         finally:
             self._leave(wait)
         return ready
+
+    def wake(self) -> None:
+        """End every wait that has begun; if none has, the next one ends at once. Safe from any thread."""
+        with self._mutex:
+            self._next_is_woken = not self._entered
+            for wait in self._entered:
+                wait.is_woken = True
+                wait.calls.put(True)
+            bell = self._bell if self._listener is not None else None
+        if bell is not None:
+            bell.wake()
 
     def close(self) -> None:
         """Take the bell down. Safe to call twice; a later wait hangs another."""
@@ -95,6 +108,8 @@ class Waits:
         self._bell = None
         self._listener = None
         self._waits: dict[str, list[_Wait]] = {}
+        self._entered: set[_Wait] = set()
+        self._next_is_woken = False
         #: Tasks whose ring is ordered.
         self._registered: set[str] = set()
 
@@ -103,6 +118,8 @@ class Waits:
 
     def _enter(self, wait: _Wait) -> Bell:
         with self._mutex:
+            self._entered.add(wait)
+            wait.is_woken, self._next_is_woken = self._next_is_woken, False
             for task_id in wait.task_ids:
                 self._waits.setdefault(task_id, []).append(wait)
             if self._bell is None:
@@ -112,6 +129,7 @@ class Waits:
 
     def _leave(self, wait: _Wait) -> None:
         with self._mutex:
+            self._entered.discard(wait)
             for task_id in wait.task_ids:
                 others = [other for other in self._waits.get(task_id, ()) if other is not wait]
                 if others:

@@ -51,6 +51,24 @@ class Waiting(BackendHarness):
         thread.join()
         assert set(found) == {"a"}
 
+    def test_wake_ends_a_wait(self) -> None:
+        started = time.monotonic()
+        thread, found = self._wait_in_thread("a")
+        self.backend.wake()
+        thread.join()
+        assert found == {}
+        assert time.monotonic() - started < PATIENCE
+
+    def test_wake_ends_a_wait_that_has_not_begun_but_only_one(self) -> None:
+        self.backend.wake()
+        started = time.monotonic()
+        assert self.backend.wait(["a"], PATIENCE) == {}
+        assert time.monotonic() - started < PATIENCE
+        thread, found = self._wait_in_thread("a")
+        self.store(self.result("a"))
+        thread.join()
+        assert set(found) == {"a"}
+
     def test_many_threads_wait_each_for_its_own(self) -> None:
         waits = [self._wait_in_thread(f"task-{number}") for number in range(40)]
         for number in reversed(range(40)):
