@@ -1,6 +1,8 @@
-"""Where the example site is, and a port for it."""
+"""Where the example site is, a port for it, and an interpreter of its own."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 POSTOFFICE = Path(__file__).parents[2] / "examples" / "postoffice"
@@ -12,3 +14,14 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def run_in_site(code: str, *, directory: Path, **environment: str) -> str:
+    """Return what the code prints, run in the example's folder in an interpreter of its own; no warning is let pass."""
+    command = [sys.executable, "-W", "error", "-c", code]
+    environment = {"POSTOFFICE_DIRECTORY": str(directory), "PATH": ""} | environment
+    done = subprocess.run(
+        command, cwd=POSTOFFICE, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

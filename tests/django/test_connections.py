@@ -1,8 +1,8 @@
 """Database connections around tasks; two aliases, in an interpreter of its own."""
 
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.django.postoffice import run_in_site
 
 PROJECT = """
 import os
@@ -18,9 +18,9 @@ DATABASES = {
 PRELUDE = """
 import asyncio, threading
 from celeriac import shared_task, signals
-from celeriac.django.site_app import find_site_app
+from celeriac.django.finding import find_app
 from celeriac.execution import Execution
-app = find_site_app("garden")
+app = find_app("garden")
 from asgiref.sync import sync_to_async
 from django.db import connections
 
@@ -44,11 +44,7 @@ def run(code: str, folder: Path, settings: str = "") -> str:
     package = folder / "garden"
     package.mkdir()
     (package / "settings.py").write_text(PROJECT + settings)
-    environment = {"FOLDER": str(folder), "PYTHONPATH": str(folder), "PATH": ""}
-    command = [sys.executable, "-W", "error", "-c", PRELUDE + code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return run_in_site(PRELUDE + code, directory=folder, FOLDER=str(folder), PYTHONPATH=str(folder))
 
 
 def test_connections_of_every_alias_are_closed_after_a_task_as_after_a_request(tmp_path: Path) -> None:

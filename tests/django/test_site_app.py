@@ -1,7 +1,5 @@
 """The app that a site gets for one line in INSTALLED_APPS."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ from celeriac import local
 from celeriac.app.base import Celeriac
 from celeriac.django.site_app import SiteApp, make_site_app
 from celeriac.exceptions import ImproperlyConfigured
-from tests.django.postoffice import POSTOFFICE
+from tests.django.postoffice import run_in_site as run
 
 
 def test_celery_settings_of_the_site_count() -> None:
@@ -69,23 +67,12 @@ def test_a_worker_finds_the_tasks_of_every_installed_app(site: Celeriac) -> None
     assert "letters.tasks.send_letter" in site.tasks
 
 
-def run(code: str, *, directory: Path, **environment: str) -> str:
-    """What the code prints, run in the example's folder in an interpreter of its own."""
-    command = [sys.executable, "-c", code]
-    environment |= {"POSTOFFICE_DIRECTORY": str(directory), "PATH": ""}
-    done = subprocess.run(
-        command, cwd=POSTOFFICE, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 def test_without_base_dir_the_file_is_beside_the_projects_package(tmp_path: Path) -> None:
     (tmp_path / "garden").mkdir()
     (tmp_path / "garden" / "settings.py").write_text("INSTALLED_APPS = ['celeriac.django']")
     code = """
-from celeriac.django.site_app import find_site_app
-print(find_site_app("garden").broker_url)
+from celeriac.django.finding import find_app
+print(find_app("garden").broker_url)
 """
     output = run(code, directory=tmp_path, PYTHONPATH=str(tmp_path))
     assert output == f"sqlite:///{tmp_path}/celeriac.sqlite3"
@@ -122,26 +109,6 @@ django.setup()
 print(current_app.main)
 """
     assert run(code, directory=tmp_path, DJANGO_SETTINGS_MODULE="postoffice.settings") == "own"
-
-
-def test_a_site_is_found_by_the_name_of_its_package(tmp_path: Path) -> None:
-    code = """
-from celeriac.django.site_app import find_site_app
-print(find_site_app("postoffice").main)
-"""
-    assert run(code, directory=tmp_path) == "postoffice"
-
-
-def test_a_site_that_is_not_there_is_said_in_a_sentence(tmp_path: Path) -> None:
-    code = """
-from celeriac.django.site_app import find_site_app
-try:
-    find_site_app("letters")
-except Exception as error:
-    print(type(error).__name__, error)
-"""
-    output = run(code, directory=tmp_path)
-    assert output.startswith("ImproperlyConfigured There is no Django site 'letters': set DJANGO_SETTINGS_MODULE")
 
 
 def test_making_the_app_twice_makes_two() -> None:

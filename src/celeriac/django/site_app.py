@@ -1,21 +1,18 @@
 """The celeriac app of a Django site: made from Django's settings when first needed, if the project has made none."""
 
 import importlib.util
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import django
 from django.apps import apps
-from django.conf import ENVIRONMENT_VARIABLE, settings
+from django.conf import settings
 
 from celeriac.app.base import Celeriac
 from celeriac.exceptions import ImproperlyConfigured
-from celeriac.local import get_current_app
 from celeriac.settings_names import known_name, unknown_setting
 
-__all__ = ["SiteApp", "find_site_app", "make_site_app"]
+__all__ = ["SiteApp", "adopt", "make_site_app"]
 
 
 class SiteApp(Celeriac):
@@ -23,7 +20,7 @@ class SiteApp(Celeriac):
 
     def discoverable_packages(self) -> Iterable[str]:
         """Return the packages of the installed apps."""
-        return [config.name for config in apps.get_app_configs()]
+        return _installed_packages()
 
 
 def make_site_app() -> SiteApp:
@@ -41,22 +38,14 @@ def make_site_app() -> SiteApp:
     return app
 
 
-def find_site_app(name: str) -> Celeriac:
-    """Set up the Django site whose settings are in ``name.settings``, or in the module that the environment names.
+def adopt(app: Celeriac) -> None:
+    """Let an app that the project has made itself find the site's tasks, and leave the site's root logger alone."""
+    app.discoverable_packages = _installed_packages  # type: ignore[method-assign]  # its place for integrations
+    app.add_defaults({"worker_hijack_root_logger": False})
 
-    Returns the app that the project has made, or the one made of its settings. Safe to call twice. Raises
-    ``ImproperlyConfigured`` if there is no such site.
-    """
-    if not os.environ.get(ENVIRONMENT_VARIABLE):
-        module = f"{name}.settings"
-        if not name or importlib.util.find_spec(module) is None:
-            raise ImproperlyConfigured(
-                f"There is no Django site {name!r}: set {ENVIRONMENT_VARIABLE}, or name the package that has a module "
-                "settings."
-            )
-        os.environ[ENVIRONMENT_VARIABLE] = module
-    django.setup()
-    return get_current_app()
+
+def _installed_packages() -> list[str]:
+    return [config.name for config in apps.get_app_configs()]
 
 
 def _celeriac_settings() -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""What ``-A`` means in a Django project."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.django.postoffice import run_in_site
+
+SETTINGS = """
+SECRET_KEY = "x"
+INSTALLED_APPS = ["celeriac.django", "beds", "django.contrib.contenttypes"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+"""
+
+#: As every Django project with Celery has it.
+OWN_APP = """
+import os
+from celeriac import Celeriac
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "garden.settings")
+app = Celeriac("garden")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+"""
+
+#: Cannot be imported before Django is set up.
+TASKS = """
+from celeriac import shared_task
+from django.contrib.contenttypes.models import ContentType
+
+@shared_task
+def water():
+    pass
+"""
+
+FIND = """
+from celeriac.django.finding import find_app
+try:
+    app = find_app({name!r})
+    app.import_task_modules()
+    print(type(app).__name__, app.main, "beds.tasks.water" in app.tasks, app.conf.worker_hijack_root_logger)
+except Exception as error:
+    print(f"{{type(error).__name__}}: {{error}}")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project `garden` with one app, `beds`."""
+    for package in ("garden", "beds"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "garden" / "settings.py").write_text(SETTINGS)
+    (tmp_path / "beds" / "tasks.py").write_text(TASKS)
+    return tmp_path
+
+
+def find(name: str, folder: Path, **environment: str) -> str:
+    return run_in_site(FIND.format(name=name), directory=folder, PYTHONPATH=str(folder), **environment)
+
+
+def test_a_site_needs_no_app_of_its_own(folder: Path) -> None:
+    assert find("garden", folder) == "SiteApp garden True False"
+
+
+def test_the_settings_that_the_environment_names_are_used(folder: Path) -> None:
+    (folder / "garden" / "settings.py").rename(folder / "garden" / "production.py")
+    assert find("garden", folder, DJANGO_SETTINGS_MODULE="garden.production") == "SiteApp garden True False"
+
+
+def test_an_app_of_the_projects_own_is_used_and_finds_the_sites_tasks(folder: Path) -> None:
+    (folder / "garden" / "celery.py").write_text(OWN_APP)
+    assert find("garden", folder) == "Celeriac garden True False"
+
+
+def test_an_app_imported_by_the_projects_package_as_celerys_docs_have_it_is_used(folder: Path) -> None:
+    (folder / "garden" / "celery.py").write_text(OWN_APP)
+    (folder / "garden" / "__init__.py").write_text("from .celery import app as celery_app\n__all__ = ('celery_app',)")
+    for environment in ({}, {"DJANGO_SETTINGS_MODULE": "garden.settings"}):
+        assert find("garden", folder, **environment) == "Celeriac garden True False"
+
+
+def test_an_app_named_exactly_is_used(folder: Path) -> None:
+    (folder / "garden" / "queue.py").write_text(OWN_APP.replace("app", "the_app"))
+    assert find("garden.queue:the_app", folder) == "Celeriac garden True False"
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "sentence"),
+    [
+        ("gardn", {}, "There is no module 'gardn'"),
+        ("gardn", {"DJANGO_SETTINGS_MODULE": "garden.settings"}, "There is no module 'gardn'"),
+        ("garden:app", {}, "has no attribute 'app'"),
+        ("beds", {"DJANGO_SETTINGS_MODULE": "garden.settings"}, "There is no app in module 'beds'"),
+        ("beds", {}, "There is no module beds.settings: set DJANGO_SETTINGS_MODULE"),
+    ],
+)
+def test_what_cannot_be_found_is_said_in_a_sentence(
+    folder: Path, name: str, environment: dict[str, str], sentence: str
+) -> None:
+    output = find(name, folder, **environment)
+    assert output.startswith("ImproperlyConfigured: ")
+    assert sentence in output
+
+
+def test_a_site_without_celeriac_among_its_apps_is_told_so(folder: Path) -> None:
+    settings = folder / "garden" / "settings.py"
+    settings.write_text(settings.read_text().replace('"celeriac.django", ', ""))
+    assert "add 'celeriac.django' to INSTALLED_APPS" in find("garden", folder)
+
+
+def test_a_mistake_in_the_projects_own_app_is_not_hidden(folder: Path) -> None:
+    (folder / "garden" / "celery.py").write_text("import no_such_library")
+    assert find("garden", folder) == "ModuleNotFoundError: No module named 'no_such_library'"
