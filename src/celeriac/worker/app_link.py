@@ -99,8 +99,7 @@ class AppLink:
         """Replace it when it is gone, ask it now and then whether it is there."""
         if self._process is None:
             if now >= self._start_at:
-                self._start()
-                self._watch()
+                self._start_again(now)
             return
         if now - self._answered_at > _PATIENCE:
             logger.error("The app process has not answered for %g s; it is replaced.", _PATIENCE)
@@ -110,6 +109,19 @@ class AppLink:
             self._asked_at = now
             self._send(Ping())
 
+    def _start_again(self, now: float) -> None:
+        try:
+            self._start()
+        except OSError as error:
+            logger.error("The app process could not be started; trying again later. %s", error)
+            self._put_off(now)
+        else:
+            self._watch()
+
+    def _put_off(self, now: float) -> None:
+        self._start_at = now + self._pause
+        self._pause = min(_PAUSES[1], self._pause * 2)
+
     def close(self) -> None:
         """End it. Safe to call twice."""
         self._stop()
@@ -117,8 +129,13 @@ class AppLink:
     def _start(self) -> None:
         ours, its = socket.socketpair()
         ours.setblocking(False)
-        self._process = self._spawner.start(_TARGET, self._boot, fds=[its.fileno()], name="celeriac-app")
-        its.close()
+        try:
+            self._process = self._spawner.start(_TARGET, self._boot, fds=[its.fileno()], name="celeriac-app")
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            its.close()
         self._stream, self._reader = ours, FrameReader(ours)
         self._asked_at = self._answered_at = time.monotonic()
 
@@ -166,8 +183,7 @@ class AppLink:
             return
         logger.error("The app process %s; it is replaced, the node goes on.", ending.describe())
         self._stop()
-        self._start_at = time.monotonic() + self._pause
-        self._pause = min(_PAUSES[1], self._pause * 2)
+        self._put_off(time.monotonic())
 
     def _send(self, frame: Frame) -> None:
         if self._stream is None or self._process is None:

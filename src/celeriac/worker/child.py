@@ -30,7 +30,7 @@ class ChildState(enum.Enum):
 
 
 class Child:
-    """One task child. A ``dispatcher.Workplace``."""
+    """One task child. A ``dispatcher.Workplace``. Making one starts it; raises ``OSError`` when that is refused."""
 
     def __init__(
         self,
@@ -65,7 +65,11 @@ class Child:
         )
         self.board = Board.create(slots + async_slots)
         descriptors = [*self.lanes[0].child_descriptors(), *self.lanes[1].child_descriptors(), self.board.descriptor]
-        self.process: ChildProcess = spawner.start(_TARGET, argument, fds=descriptors, name=f"child-{number}")
+        try:
+            self.process: ChildProcess = spawner.start(_TARGET, argument, fds=descriptors, name=f"child-{number}")
+        except BaseException:
+            self._close_ways()
+            raise
         for lane in self.lanes:
             lane.handed_over()
 
@@ -154,7 +158,10 @@ class Child:
 
     def close(self) -> None:
         """Release everything that belongs to a dead child. Safe to call twice."""
+        self._close_ways()
+        self.process.close()
+
+    def _close_ways(self) -> None:
         for lane in self.lanes:
             lane.close()
         self.board.close()
-        self.process.close()

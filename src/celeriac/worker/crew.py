@@ -81,7 +81,7 @@ class Crew:
             return []
         current = [child for child in self.children if child.state is not ChildState.LEAVING and not child.outgoing]
         if now >= self._next_start:
-            current += [self._start(now) for _ in range(self.options.size - len(current))]
+            current += self._start_missing(self.options.size - len(current), now)
         if sum(child.state is ChildState.READY for child in current) < self.options.size:
             return []
         released: list[Assignment] = []
@@ -148,6 +148,20 @@ class Crew:
             child.close()
         self.children.clear()
 
+    def _start_missing(self, count: int, now: float) -> list[Child]:
+        started: list[Child] = []
+        try:
+            for _ in range(count):
+                started.append(self._start(now))  # noqa: PERF401 - those started before an error count
+        except OSError as error:
+            logger.error("A child could not be started; trying again later. %s", error)
+            self._put_off(now)
+        return started
+
+    def _put_off(self, now: float) -> None:
+        self._next_start = max(self._next_start, now + self._pause)
+        self._pause = min(_BOOT_PAUSES[1], self._pause * 2)
+
     def _start(self, now: float) -> Child:
         self._number += 1
         options = self.options
@@ -205,8 +219,7 @@ class Crew:
         booting = child.state is ChildState.BOOTING
         self.children.remove(child)
         if booting and not self._stopping and child.killed_for is None:
-            self._next_start = max(self._next_start, child.started_at + self._pause)
-            self._pause = min(_BOOT_PAUSES[1], self._pause * 2)
+            self._put_off(child.started_at)
             logger.error("A child %s before it was ready; the next one starts later.", ending.describe())
         self.on_end(child, ending.describe())
         child.close()
