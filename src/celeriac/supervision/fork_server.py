@@ -5,7 +5,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.supervision import frames
@@ -139,11 +139,11 @@ class ForkedChild(ChildProcess):
 
     def _collect(self) -> Ending | None:
         """Ask the server, which reaps; when it has died, this process is the parent."""
-        if is_readable(self._report, _REPORT_PATIENCE):
-            report = os.read(self._report, REPORT.size)
-            if report:
-                return Ending.from_wait_status(*REPORT.unpack(report))
-        self._server.wait(_REPORT_PATIENCE)
+        if not is_readable(self._report, _REPORT_PATIENCE):  # The server is stopped or stuck.
+            return UNKNOWN_ENDING
+        if report := os.read(self._report, REPORT.size):
+            return Ending.from_wait_status(*REPORT.unpack(report))
+        self._server.wait(_END_PATIENCE)
         return self._collect_adopted()
 
     def _collect_adopted(self) -> Ending | None:
@@ -167,26 +167,44 @@ class ForkedChild(ChildProcess):
 
 
 class _RefusedError(Exception):
-    """The server lives and says no."""
+    """The server is well, but the child cannot be."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+
+
+def _open_pipes() -> tuple[Lifeline, int, int]:
+    """Return a child's lifeline, and its report's reading and writing ends."""
+    try:
+        lifeline = Lifeline()
+        try:
+            return lifeline, *os.pipe()
+        except OSError:
+            lifeline.cut()
+            raise
+    except OSError as error:
+        raise _RefusedError(error) from None
 
 
 class _Server:
     """One fork server process and the connection to it. Used under its owner's lock, except ``wait``."""
 
     def __init__(self) -> None:
-        self._lifeline = Lifeline()
-        self._connection, theirs = socket.socketpair()
-        with theirs:
-            self.process = subprocess.Popen(
-                command("celeriac.supervision.fork_server_main", str(theirs.fileno()), str(self._lifeline.child_end)),
-                stdin=subprocess.DEVNULL,
-                env=environment(),
-                pass_fds=(theirs.fileno(), self._lifeline.child_end),
-                start_new_session=True,
-            )
+        with ExitStack() as undo:
+            self._lifeline = Lifeline()
+            undo.callback(self._lifeline.cut)
+            self._connection, theirs = socket.socketpair()
+            undo.callback(self._connection.close)
+            with theirs:
+                descriptors = (theirs.fileno(), self._lifeline.child_end)
+                self.process = subprocess.Popen(
+                    command("celeriac.supervision.fork_server_main", *map(str, descriptors)),
+                    stdin=subprocess.DEVNULL,
+                    env=environment(),
+                    pass_fds=descriptors,
+                    start_new_session=True,
+                )
+            undo.pop_all()
         self._lifeline.handed_over()
 
     def boot(self, boot: frames.Boot, timeout: float) -> None:
@@ -213,8 +231,8 @@ class _Server:
         self._connection.settimeout(timeout)
 
     def start(self, start: frames.Start, fds: Sequence[int]) -> ForkedChild:
-        lifeline = Lifeline()
-        report, report_writer = os.pipe()
+        """Ask for a child and let it run."""
+        lifeline, report, report_writer = _open_pipes()
         try:
             frames.send(self._connection, start, [lifeline.child_end, report_writer, *fds])
             pid, pidfd = self._started(start)

@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
+from typing import IO
 
 import msgspec
 
@@ -73,8 +74,9 @@ class FreshChild(ChildProcess):
 
 
 def _run_interpreter(start: FreshStart) -> subprocess.Popen[bytes]:
-    with tempfile.TemporaryFile() as file:
+    with _nameless_file() as file:
         file.write(msgspec.msgpack.encode(start))
+        file.flush()
         file.seek(0)
         return subprocess.Popen(
             command("celeriac.supervision.bootstrap", str(file.fileno())),
@@ -83,6 +85,13 @@ def _run_interpreter(start: FreshStart) -> subprocess.Popen[bytes]:
             pass_fds=(file.fileno(), start.assignment.lifeline, *start.assignment.fds),
             start_new_session=True,
         )
+
+
+def _nameless_file() -> IO[bytes]:
+    """Return a file that vanishes when closed; in memory where the system can."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("celeriac"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _watch(process: subprocess.Popen[bytes], assignment: Assignment, lifeline: Lifeline) -> FreshChild:

@@ -11,24 +11,28 @@ __all__ = ["Surroundings", "command", "environment"]
 class Surroundings(Struct, frozen=True, kw_only=True):
     """What the new interpreter takes over from the one that started it."""
 
-    module_path: list[str]
-    arguments: list[str]
+    module_path: list[bytes]
+    arguments: list[bytes]
     #: The starting process's own PYTHONPATH, which ``environment`` hid.
-    python_path: str | None
+    python_path: bytes | None
 
     @classmethod
     def current(cls) -> "Surroundings":
         """Describe this process."""
-        return cls(module_path=list(sys.path), arguments=list(sys.argv), python_path=os.environ.get("PYTHONPATH"))
+        return cls(
+            module_path=[os.fsencode(entry) for entry in _module_path()],
+            arguments=[os.fsencode(argument) for argument in sys.argv],
+            python_path=os.environb.get(b"PYTHONPATH"),
+        )
 
     def take_over(self) -> None:
         """Make this process like the described one, as far as modules, arguments and environment go."""
-        sys.path[:] = self.module_path
-        sys.argv[:] = self.arguments
+        sys.path[:] = map(os.fsdecode, self.module_path)
+        sys.argv[:] = map(os.fsdecode, self.arguments)
         if self.python_path is None:
             os.environ.pop("PYTHONPATH", None)
         else:
-            os.environ["PYTHONPATH"] = self.python_path
+            os.environb[b"PYTHONPATH"] = self.python_path
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -45,4 +49,10 @@ def command(module: str, *arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Return this process's environment, changed so that celeriac is found where this process found it."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if os.pathsep not in entry)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in _module_path() if os.pathsep not in entry)}
+
+
+def _module_path() -> list[str]:
+    """Return ``sys.path`` without what Python ignores there."""
+    entries: list[object] = list(sys.path)
+    return [entry for entry in entries if isinstance(entry, str)]
