@@ -65,6 +65,7 @@ CELERIAC = Rules(
         "celeriac.beat": 5,
         "celeriac.worker": 5,
         # 6 edges
+        "celeriac.__main__": 6,
         "celeriac.cli": 6,
         "celeriac.dashboard": 6,
         "celeriac.django": 6,
@@ -74,8 +75,12 @@ CELERIAC = Rules(
         "celeriac.utils": 7,
     },
     apart=(("celeriac.worker", "celeriac.beat"),),
-    in_functions={},
+    in_functions={
+        ("celeriac.worker.reload", "watchfiles"): "optional, for development",
+    },
     by_name={
+        "celeriac.cli.command_line": "commands are in a table, and imported when used",
+        "celeriac.cli.session": "who finds the app is named by a string, for Django's finder needs Django",
         "celeriac": "the API's names are imported when first used, from a table",
         "celeriac.app.finding": "the command line names the app",
         "celeriac.app.tasks": "settings and Django's apps name the modules that hold tasks",
@@ -91,6 +96,7 @@ CELERIAC = Rules(
         "msgspec": ("celeriac",),
         "click": ("celeriac.cli",),
         "rich": ("celeriac.cli",),
+        "watchfiles": ("celeriac.worker.reload",),
         "django": ("celeriac.django",),
         # Django's own way between threads and coroutines, always there with it.
         "asgiref": ("celeriac.django",),

@@ -62,6 +62,7 @@ class CodeWatcher:
     def _watch(self) -> Iterator[set[Path]]:
         from watchfiles import PythonFilter, watch
 
+        logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would say the same once more
         changes = watch(
             *self._folders,
             watch_filter=PythonFilter(),

@@ -1,0 +1,66 @@
+"""Nodes as the broker knows them, read for people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from celeriac.brokers.base import Broker, NodeRecord
+from celeriac.cli.output import duration
+from celeriac.worker.status import StatusReport
+
+__all__ = ["NodeView", "look_at_nodes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """One node: what the broker knows of it, and what it said of itself."""
+
+    record: NodeRecord
+    #: None: it has said nothing yet, or is of another version.
+    report: StatusReport | None
+    #: Unix time of the look.
+    seen_at: float
+
+    @property
+    def lease_left(self) -> float:
+        """Seconds until its deliveries go to others; negative when they do already."""
+        return self.record.lease_until - self.seen_at
+
+    @property
+    def is_running(self) -> bool:
+        """It holds its lease, and nothing says that its process is gone."""
+        return not self.record.gone and self.lease_left > 0
+
+    @property
+    def state(self) -> str:
+        """``running``, ``gone`` (its process has ended without a word) or ``silent`` (its lease has ended)."""
+        if self.record.gone:
+            return "gone"
+        return "running" if self.is_running else "silent"
+
+    @property
+    def lease(self) -> str:
+        """The lease in words."""
+        left = self.lease_left
+        return duration(left) if left > 0 else f"ended {duration(-left)} ago"
+
+    def takes_from(self, queue: str) -> bool:
+        """Say whether it is there and consumes from the queue."""
+        return self.is_running and self.report is not None and queue in self.report.queues
+
+
+def look_at_nodes(broker: Broker, *, now: float, names: Sequence[str] = ()) -> list[NodeView]:
+    """Return the nodes of these names, or all."""
+    return [
+        NodeView(record=record, report=_report(record.status), seen_at=now)
+        for record in broker.nodes()
+        if not names or record.name in names
+    ]
+
+
+def _report(status: bytes) -> StatusReport | None:
+    try:
+        return msgspec.json.decode(status, type=StatusReport)
+    except msgspec.MsgspecError:
+        return None
