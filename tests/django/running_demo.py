@@ -146,7 +146,21 @@ class RunningDemo:
                     continue
         return found
 
+    def pids_below(self, words: str) -> list[int]:
+        """The processes started by those that have these words in their command line."""
+        pids = self.pids()
+        parents = {pid for pid, command in pids.items() if words in command}
+        return [pid for pid in pids if _parent_of(pid) in parents]
+
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line)
+
+
+def _parent_of(pid: int) -> int | None:
+    try:
+        # The name of the program, in brackets, may hold anything; the parent is the second word behind it.
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None

@@ -174,6 +174,22 @@ def test_a_worker_that_is_killed_ends_the_demo_which_says_so(start: Start) -> No
     wait_until(lambda: running.pids() == {}, "every process to end")
 
 
+def test_letters_go_out_though_the_processes_that_send_them_are_killed_and_say_that_they_may_be_doubled(
+    start: Start,
+) -> None:
+    running = start()
+    running.send("background")
+    wait_until(lambda: running.states().count("sending") == 2, "two letters to be sent at once")
+    for pid in running.pids_below("fork_server_main"):
+        os.kill(pid, signal.SIGKILL)
+    running.wait_for_states("sent")
+    # The post had begun to take two letters; whether it finished is for it to say. None is missing.
+    assert len(set(running.letters_kept())) == 10
+    pages = [running.page(path) for path in re.findall(r'href="(/letters/\d+/)"', running.page())]
+    assert sum("begun 2 times" in page for page in pages) == 2
+    assert all("<code>SUCCESS</code>" in page for page in pages)
+
+
 def test_nothing_outlives_a_demo_that_is_killed(start: Start) -> None:
     running = start()
     running.process.kill()
