@@ -23,7 +23,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from contextvars import Token
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -60,8 +59,7 @@ logger = logging.getLogger(__name__)
 _PACKAGE = str(Path(__file__).parent)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How an execution ended, and all that is to be done about it."""
 
     task_id: str
@@ -108,6 +106,7 @@ class Execution:
         #: Given the coroutine of an ``async def`` task, returns what to await in its place; for the same purpose.
         self.limit_coroutine: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] | None = None
         self._app: Celeriac = task.app
+        self._plan = task.plan
         self._id: str = request.id or ""
         self._message = message
         self._ordinal = ordinal
@@ -139,19 +138,19 @@ class Execution:
     @property
     def is_async(self) -> bool:
         """``arun`` is to be used, not ``run``."""
-        return self.task.is_async
+        return self._plan.is_async
 
     @property
     def time_limit(self) -> float | None:
         """The hard limit in seconds: the call's, else the task's, else the settings'."""
         limit = self.request.time_limit
-        return self.task.time_limit if limit is None else limit
+        return self._plan.time_limit if limit is None else limit
 
     @property
     def soft_time_limit(self) -> float | None:
         """The soft limit in seconds: the call's, else the task's, else the settings'."""
         limit = self.request.soft_time_limit
-        return self.task.soft_time_limit if limit is None else limit
+        return self._plan.soft_time_limit if limit is None else limit
 
     # Running.
 
@@ -165,10 +164,10 @@ class Execution:
             try:
                 self._begin()
                 if self.guard is None:
-                    retval = self.task.runner(*self.request.args, **self.request.kwargs)
+                    retval = self._plan.runner(*self.request.args, **self.request.kwargs)
                 else:
                     with self.guard:
-                        retval = self.task.runner(*self.request.args, **self.request.kwargs)
+                        retval = self._plan.runner(*self.request.args, **self.request.kwargs)
             except BaseException as error:  # noqa: BLE001 - a task must not be able to end its child
                 report = self._conclude_error(error)
             else:
@@ -187,7 +186,7 @@ class Execution:
         try:
             try:
                 self._begin()
-                coroutine = self.task.runner(*self.request.args, **self.request.kwargs)
+                coroutine = self._plan.runner(*self.request.args, **self.request.kwargs)
                 retval = await (coroutine if self.limit_coroutine is None else self.limit_coroutine(coroutine))
             except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
@@ -212,7 +211,7 @@ class Execution:
 
     def started_result(self) -> StoredResult | None:
         """Return the STARTED result to be stored now, if the task is tracked."""
-        if not self.task.track_started or self._ignores_result():
+        if not self._plan.track_started or self._ignores_result():
             return None
         info = {"pid": os.getpid(), "hostname": self.request.hostname}
         return self._app.result_format.write(self.request, states.STARTED, info, execution=self._ordinal)
@@ -235,7 +234,7 @@ class Execution:
         frame = Frame(
             self.task, self.request, frame_variable.get(), None if self.request.is_eager else self._follow_ups
         )
-        frame.entered = not self.task.plan.has_own_call
+        frame.entered = not self._plan.has_own_call
         return frame_variable.set(frame), CURRENT_TASK.set(TaskInfo(self.task.name, self._id))
 
     @staticmethod
@@ -248,7 +247,7 @@ class Execution:
         self._began = time.perf_counter()
         if signals.task_prerun.receivers:
             signals.task_prerun.send(sender=task, task_id=self._id, task=task, args=request.args, kwargs=request.kwargs)
-        if task.plan.has_before_start:
+        if self._plan.has_before_start:
             task.before_start(self._id, request.args, request.kwargs)
 
     # What became of it.
@@ -270,7 +269,7 @@ class Execution:
         if self.request.is_eager and not isinstance(error, Exception):
             raise error
         error.__traceback__ = _own_part(error.__traceback__)
-        if isinstance(error, Exception) and self.task.should_autoretry(error):
+        if isinstance(error, self._plan.autoretry_for) and not isinstance(error, self._plan.dont_autoretry_for):
             error = self._autoretry(error)
         match error:
             case Retry():
@@ -288,11 +287,11 @@ class Execution:
         result = None
         if self._stores_results() and not self._ignores_result():
             result = self._app.result_format.write(request, states.SUCCESS, retval, execution=self._ordinal)
-        if task.plan.has_on_success:
+        if self._plan.has_on_success:
             self._handle(task.on_success, retval, self._id, request.args, request.kwargs)
         if signals.task_success.receivers:
             signals.task_success.send(sender=task, result=retval, runtime=self._runtime)
-        if task.plan.has_after_return:
+        if self._plan.has_after_return:
             self._handle(task.after_return, states.SUCCESS, retval, self._id, request.args, request.kwargs, None)
         return self._report(states.SUCCESS, Outcome.ACK, result=result, retval=retval)
 
@@ -302,10 +301,10 @@ class Execution:
             raise error
         info = ExceptionInfo(error)
         result = None
-        if self._stores_results() and (not self._ignores_result() or task.store_errors_even_if_ignored):
+        if self._stores_results() and (not self._ignores_result() or self._plan.always_stores_errors):
             result = self._write_failure(states.FAILURE, error, info.traceback)
         self._call_errbacks(error, info)
-        if task.plan.has_on_failure:
+        if self._plan.has_on_failure:
             self._handle(task.on_failure, error, self._id, request.args, request.kwargs, info)
         if signals.task_failure.receivers:
             signals.task_failure.send(
@@ -317,7 +316,7 @@ class Execution:
                 traceback=info.tb,
                 einfo=info,
             )
-        if task.plan.has_after_return:
+        if self._plan.has_after_return:
             self._handle(task.after_return, states.FAILURE, error, self._id, request.args, request.kwargs, info)
         keeps = task.acks_after(error)
         return self._report(
@@ -327,7 +326,7 @@ class Execution:
             reason="" if keeps else f"The task failed and is set to keep its message then: {error!r}.",
             exception=error,
             traceback=info.traceback,
-            expected=isinstance(error, task.plan.throws),
+            expected=isinstance(error, self._plan.throws),
         )
 
     def _retried(self, error: Retry) -> Report:
@@ -342,7 +341,7 @@ class Execution:
         result = None
         if self._stores_results() and not self._ignores_result():
             result = self._write_failure(states.RETRY, error.exc, info.traceback)
-        if task.plan.has_on_retry:
+        if self._plan.has_on_retry:
             self._handle(task.on_retry, error.exc, self._id, request.args, request.kwargs, info)
         if signals.task_retry.receivers:
             signals.task_retry.send(sender=task, request=request, reason=error, einfo=info)
@@ -395,7 +394,7 @@ class Execution:
 
     def _ignores_result(self) -> bool:
         said = self.request.ignore_result
-        return self.task.ignore_result if said is None else said
+        return self._plan.ignore_result if said is None else said
 
     def _write_failure(self, state: str, error: BaseException | None, traceback: str) -> StoredResult:
         write = self._app.result_format.write
@@ -404,7 +403,7 @@ class Execution:
         except EncodeError as problem:
             return write(self.request, state, problem, traceback=traceback, execution=self._ordinal)
 
-    def _autoretry(self, error: Exception) -> BaseException:
+    def _autoretry(self, error: BaseException) -> BaseException:
         try:
             return self.task.autoretry(error)
         except Exception as exhausted:  # noqa: BLE001 - no more retries: that is the failure

@@ -83,6 +83,31 @@ _KNOWN_OPTIONS = frozenset(
     }
 )
 
+#: Options that are fields of the call as they are.
+_FIELDS = {
+    "task_id": "id",
+    "chain": "chain",
+    "chord": "chord",
+    "retries": "retries",
+    "root_id": "root_id",
+    "parent_id": "parent_id",
+    "group_id": "group",
+    "group_index": "group_index",
+    "origin": "origin",
+    "reply_to": "reply_to",
+    "ignore_result": "ignore_result",
+    "shadow": "shadow",
+    "replaced_task_nesting": "replaced_task_nesting",
+    "stamped_headers": "stamped_headers",
+    "argsrepr": "argsrepr",
+    "kwargsrepr": "kwargsrepr",
+    "headers": "headers",
+}
+#: Options that have to be understood first.
+_TO_BE_READ = frozenset(
+    {"link", "link_error", "eta", "countdown", "expires", "time_limit", "soft_time_limit", "stamped_headers"}
+)
+
 
 class Publisher:
     """Makes messages of task calls and gives them to the app's broker. Safe for use by many threads."""
@@ -147,41 +172,34 @@ class Publisher:
         return message
 
     def _call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: dict[str, Any]) -> TaskCall:
+        # Only what was given costs anything.
+        fields = {
+            _FIELDS[option]: value for option, value in options.items() if option in _FIELDS and value is not None
+        }
+        if not options.keys().isdisjoint(_TO_BE_READ):
+            fields.update(self._read(name, options))
+        fields.setdefault("id", uuid())
+        fields.setdefault("origin", node_origin())
+        fields.setdefault("ignore_result", None)
+        fields.setdefault("reply_to", self._app.reply_address)
+        return TaskCall(task=name, args=args, kwargs=kwargs, **fields)
+
+    def _read(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields that are not simply as the options say."""
         get = options.get
         hard, soft = get("time_limit"), get("soft_time_limit")
         if hard is not None and soft is not None and soft > hard:
             raise ValueError(
                 f"The soft time limit of {name} ({soft} s) must not be longer than the hard one ({hard} s)."
             )
-        stamped_headers = get("stamped_headers")
-        return TaskCall(
-            task=name,
-            id=get("task_id") or uuid(),
-            args=args,
-            kwargs=kwargs,
-            callbacks=as_list(get("link")) or None,
-            errbacks=as_list(get("link_error")) or None,
-            chain=get("chain"),
-            chord=get("chord"),
-            eta=self._eta(name, get("eta"), get("countdown")),
-            expires=self._expires(name, get("expires")),
-            retries=get("retries") or 0,
-            timelimit=(hard, soft),
-            root_id=get("root_id"),
-            parent_id=get("parent_id"),
-            group=get("group_id"),
-            group_index=get("group_index"),
-            origin=get("origin") or node_origin(),
-            reply_to=get("reply_to") or self._app.reply_address,
-            ignore_result=get("ignore_result"),
-            shadow=get("shadow"),
-            replaced_task_nesting=get("replaced_task_nesting") or 0,
-            stamped_headers=stamped_headers,
-            stamps={stamp: options[stamp] for stamp in stamped_headers if stamp in options} if stamped_headers else {},
-            argsrepr=get("argsrepr"),
-            kwargsrepr=get("kwargsrepr"),
-            headers=get("headers") or {},
-        )
+        return {
+            "callbacks": as_list(get("link")) or None,
+            "errbacks": as_list(get("link_error")) or None,
+            "eta": self._eta(name, get("eta"), get("countdown")),
+            "expires": self._expires(name, get("expires")),
+            "timelimit": (hard, soft),
+            "stamps": {stamp: options[stamp] for stamp in get("stamped_headers") or () if stamp in options},
+        }
 
     def _join_family(self, options: dict[str, Any], frame: Frame | None) -> None:
         """Fill in what a call has from the task that publishes it: parent, root, and if wanted the priority."""

@@ -16,8 +16,9 @@ __all__ = ["ResultWaiter"]
 
 logger = logging.getLogger(__name__)
 
-#: Seconds of one wait where the backend can be woken, and where it cannot.
-_LONG_WAIT = 3600.0
+#: Seconds of one wait where the backend can be woken (a wake that comes a moment too early is made good by it), and
+#: where it cannot.
+_LONG_WAIT = 1.0
 _SHORT_WAIT = 0.02
 #: Seconds the thread stays without anything to wait for.
 _IDLE = 10.0

@@ -75,16 +75,7 @@ class RetryingTask(TaskCore):
             raise retry
         return retry
 
-    def should_autoretry(self, error: Exception) -> bool:
-        """Say whether the task is to be tried again by itself after this error."""
-        plan = self.plan
-        return (
-            bool(plan.autoretry_for)
-            and isinstance(error, plan.autoretry_for)
-            and not isinstance(error, plan.dont_autoretry_for)
-        )
-
-    def autoretry(self, error: Exception) -> Retry:
+    def autoretry(self, error: BaseException) -> Retry:
         """Return the retry that follows this error by itself; raises the error when there have been enough."""
         request = self.request
         arguments = dict(self.retry_kwargs)

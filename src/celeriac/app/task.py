@@ -202,7 +202,7 @@ class Task(RetryingTask, Generic[P, R]):
         if plan.options:
             options = {**plan.options, **{name: value for name, value in options.items() if value is not None}}
         if options.get("ignore_result") is None:
-            options["ignore_result"] = self.ignore_result
+            options["ignore_result"] = plan.ignore_result
         if plan.has_shadow_name and not options.get("shadow"):
             options["shadow"] = self.shadow_name(args, kwargs, options)
         return options

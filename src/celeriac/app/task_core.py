@@ -22,6 +22,7 @@ class TaskPlan:
     """What of a task is looked at in every call or execution, worked out once."""
 
     __slots__ = (
+        "always_stores_errors",
         "arity",
         "autoretry_for",
         "dont_autoretry_for",
@@ -32,15 +33,23 @@ class TaskPlan:
         "has_on_success",
         "has_own_call",
         "has_shadow_name",
+        "ignore_result",
         "is_async",
         "options",
+        "revision",
+        "runner",
+        "soft_time_limit",
         "throws",
+        "time_limit",
+        "track_started",
     )
 
     def __init__(self, task: "TaskCore") -> None:
         self.arity = Arity(task.run)
         self.is_async = inspect.iscoroutinefunction(inspect.unwrap(task.run)) or inspect.iscoroutinefunction(task.run)
         self.has_own_call = type(task).__call__ is not TaskCore.__call__
+        #: What an execution calls: ``run``, or the task itself if it has a ``__call__`` of its own.
+        self.runner: Callable[..., Any] = task if self.has_own_call else task.run
         self.has_before_start = task.overrides("before_start")
         self.has_on_success = task.overrides("on_success")
         self.has_on_failure = task.overrides("on_failure")
@@ -50,6 +59,13 @@ class TaskPlan:
         self.autoretry_for = _as_tuple(task.autoretry_for)
         self.dont_autoretry_for: tuple[type[BaseException], ...] = (TaskPredicate, *_as_tuple(task.dont_autoretry_for))
         self.throws = _as_tuple(task.throws)
+        self.ignore_result: bool = task.ignore_result
+        self.always_stores_errors: bool = task.store_errors_even_if_ignored
+        self.track_started: bool = task.track_started
+        self.time_limit: float | None = task.time_limit
+        self.soft_time_limit: float | None = task.soft_time_limit
+        #: Of the settings it was worked out from.
+        self.revision = task.app.conf.revision
         #: Options of each call that the task itself sets.
         self.options: dict[str, Any] = {}
         for name in CALL_OPTIONS:
@@ -114,9 +130,9 @@ class TaskCore(TaskOptions):
 
     @property
     def plan(self) -> TaskPlan:
-        """What is looked at in every call, worked out at the first look after a change."""
+        """What is looked at in every call, worked out at the first look after a change of the task or the settings."""
         plan = self._plan
-        if plan is None:
+        if plan is None or plan.revision != self.app.conf.revision:
             plan = self._plan = TaskPlan(self)
         return plan
 
@@ -148,11 +164,6 @@ class TaskCore(TaskOptions):
             return await self.run(*request.args, **request.kwargs)
         finally:
             frame_variable.reset(token)
-
-    @property
-    def runner(self) -> Callable[..., Any]:
-        """What an execution calls: ``run``, or the task itself if it has a ``__call__`` of its own."""
-        return self if self.plan.has_own_call else self.run
 
     @property
     def is_async(self) -> bool:

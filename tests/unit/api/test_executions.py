@@ -78,15 +78,25 @@ def test_the_request_tells_all_of_the_call(app: Celeriac, bench: Bench) -> None:
         request = self.request
         names = (
             "id task args kwargs retries is_eager expires hostname origin delivery_info properties headers reply_to "
-            "correlation_id root_id parent_id group group_index chain chord callbacks errbacks children called_directly "
-            "timelimit time_limit soft_time_limit utc shadow ignore_result loglevel logfile stamped_headers stamps "
+            "correlation_id root_id parent_id group group_index chain chord callbacks errbacks children "
+            "called_directly timelimit time_limit soft_time_limit utc shadow ignore_result loglevel logfile stamped_headers stamps "
             "replaced_task_nesting taskset argsrepr kwargsrepr eta"
         )
-        seen.update({name: getattr(request, name) for name in names.split()}, tenant=request.tenant, got=request.get("no", 5))
+        seen.update(
+            {name: getattr(request, name) for name in names.split()}, tenant=request.tenant, got=request.get("no", 5)
+        )
 
     result = look.apply_async(
-        (1,), {"y": 2}, headers={"tenant": "acme"}, priority=6, group_id="g", time_limit=9, root_id="root", parent_id="p",
-        stamped_headers=["stamp"], stamp="s",
+        (1,),
+        {"y": 2},
+        headers={"tenant": "acme"},
+        priority=6,
+        group_id="g",
+        time_limit=9,
+        root_id="root",
+        parent_id="p",
+        stamped_headers=["stamp"],
+        stamp="s",
     )
     bench.run_one()
     assert seen["id"] == seen["correlation_id"] == result.id
@@ -199,7 +209,7 @@ def test_a_result_that_cannot_be_stored_is_a_failure_that_says_so(app: Celeriac,
 
     result = odd.delay()
     assert bench.run_one().state == "FAILURE"
-    with pytest.raises(EncodeError, match="result of the task .* cannot be stored"):
+    with pytest.raises(EncodeError, match=r"result of the task .* cannot be stored"):
         result.get()
 
 
@@ -347,7 +357,9 @@ def test_handlers_are_called_in_their_order(app: Celeriac, bench: Bench) -> None
     assert calls[1:] == ["run", ("on_failure", ("no",), True), ("after_return", "FAILURE", True)]
 
 
-def test_an_error_in_a_handler_changes_nothing_but_before_the_start_it_fails_the_task(app: Celeriac, bench: Bench) -> None:
+def test_an_error_in_a_handler_changes_nothing_but_before_the_start_it_fails_the_task(
+    app: Celeriac, bench: Bench
+) -> None:
     class Broken(Task[..., Any]):
         def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
             raise RuntimeError

@@ -143,10 +143,10 @@ def test_routes_of_the_settings_find_the_queue(make_app: Callable[..., Celeriac]
         ((1,), {"x": 3}, "multiple values for argument 'x'"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused_in_one_sentence(
-    add: Any, args: Any, kwargs: Any, sentence: str
-) -> None:
-    with pytest.raises(TypeError, match=r"The task demo\.add\(x: int, y: int = 2.*cannot be called like this: ") as caught:
+def test_arguments_that_do_not_fit_are_refused_in_one_sentence(add: Any, args: Any, kwargs: Any, sentence: str) -> None:
+    with pytest.raises(
+        TypeError, match=r"The task demo\.add\(x: int, y: int = 2.*cannot be called like this: "
+    ) as caught:
         add.delay(*args, **kwargs)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -167,9 +167,13 @@ def test_the_check_of_arguments_can_be_switched_off(app: Celeriac, make_app: Cal
 
 
 def test_an_argument_that_cannot_be_sent_is_named(add: Any) -> None:
-    with pytest.raises(EncodeError, match=r"argument 2 \(y\) of demo\.add is a object that json cannot write.*Pass plain"):
+    with pytest.raises(
+        EncodeError, match=r"argument 2 \(y\) of demo\.add is a object that json cannot write.*Pass plain"
+    ):
         add.delay(1, object())
-    with pytest.raises(EncodeError, match=r"argument 'z' of demo\.add is a set|argument 'z' of demo\.add is a function"):
+    with pytest.raises(
+        EncodeError, match=r"argument 'z' of demo\.add is a set|argument 'z' of demo\.add is a function"
+    ):
         add.delay(1, z=lambda: 1)
     assert add.app.broker.size("celery").ready == 0
 
@@ -300,7 +304,9 @@ def test_an_integration_may_hold_publishing_back(add: Any) -> None:
     assert app.broker.peek("celery")[0].id == result.id
 
 
-def test_without_settings_messages_and_results_lie_beside_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_settings_messages_and_results_lie_beside_the_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "some_tasks.py").write_text("from celeriac import Celeriac\napp = Celeriac('some_tasks')\n")
     monkeypatch.syspath_prepend(tmp_path / "home")
@@ -316,7 +322,9 @@ def test_without_settings_messages_and_results_lie_beside_the_app(tmp_path: Path
     app.close()
 
 
-def test_the_environment_names_another_broker(make_app: Callable[..., Celeriac], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_names_another_broker(
+    make_app: Callable[..., Celeriac], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CELERIAC_BROKER_URL", "memory://from-environment")
     assert make_app(broker="memory://from-code").broker_url == "memory://from-environment"
 

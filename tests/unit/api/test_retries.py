@@ -18,7 +18,9 @@ def test_a_retry_is_the_same_call_again_published_by_the_settlement(app: Celeria
     @app.task(bind=True, default_retry_delay=0)
     def flaky(self: Task[..., Any], x: int, y: int = 0) -> str:
         request = self.request
-        seen.append((request.id, request.retries, request.root_id, request.parent_id, list(request.args), request.kwargs))
+        seen.append(
+            (request.id, request.retries, request.root_id, request.parent_id, list(request.args), request.kwargs)
+        )
         if request.retries < 2:
             raise self.retry(exc=ValueError("not yet"))
         return "done"

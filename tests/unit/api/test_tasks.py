@@ -210,9 +210,14 @@ def test_annotations_change_tasks_from_the_settings(make_app: Callable[..., Cele
     assert app.tasks["demo.fast"].time_limit is None
 
 
-def test_modules_of_tasks_are_found(make_app: Callable[..., Celeriac], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modules_of_tasks_are_found(
+    make_app: Callable[..., Celeriac], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    for package, source in (("shop_a", "from celeriac import shared_task\n@shared_task\ndef a(): pass\n"), ("shop_b", None)):
+    for package, source in (
+        ("shop_a", "from celeriac import shared_task\n@shared_task\ndef a(): pass\n"),
+        ("shop_b", None),
+    ):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("")
         if source:
