@@ -85,6 +85,13 @@ def test_an_app_named_exactly_is_used(folder: Path) -> None:
     assert find("garden.queue:the_app", folder) == "Celeriac garden True False"
 
 
+def test_an_app_that_does_not_name_the_settings_gets_those_beside_it(folder: Path) -> None:
+    silent = "\n".join(line for line in OWN_APP.splitlines() if "environ" not in line)
+    (folder / "garden" / "celery.py").write_text(silent)
+    for name in ("garden", "garden.celery", "garden.celery:app"):
+        assert find(name, folder) == "Celeriac garden True False"
+
+
 @pytest.mark.parametrize(
     ("name", "environment", "sentence"),
     [

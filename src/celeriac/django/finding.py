@@ -63,13 +63,18 @@ def _is_of_site(name: str) -> bool:
 
 
 def _name_settings(name: str) -> None:
+    """Put the settings beside the app into the environment, unless some are named there."""
     if os.environ.get(ENVIRONMENT_VARIABLE):
         return
-    module = f"{name.partition(':')[0]}.settings"
-    if not _exists(module):
-        raise ImproperlyConfigured(
-            f"There is no module {module}: set {ENVIRONMENT_VARIABLE} to the module of your site's settings."
-        )
+    package = name.partition(":")[0]
+    module = f"{package}.settings"
+    while not _exists(module):
+        package = package.rpartition(".")[0]
+        if not package:
+            raise ImproperlyConfigured(
+                f"There is no module {module}: set {ENVIRONMENT_VARIABLE} to the module of your site's settings."
+            )
+        module = f"{package}.settings"
     os.environ[ENVIRONMENT_VARIABLE] = module
 
 
