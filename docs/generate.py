@@ -9,7 +9,7 @@ defaults in `differences.md`.
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -122,26 +122,24 @@ def commands_page() -> str:
 
 def _commands_lines() -> Iterator[str]:
     yield COMMANDS_INTRODUCTION
-    for names, command in walk_commands("celeriac", celeriac_command):
-        yield from ("", f"## `{' '.join(names)}`", "", "```text", help_of(names, command), "```")
+    for context in walk_commands("celeriac", celeriac_command):
+        yield from ("", f"## `{context.command_path}`", "", "```text", _help_of(context), "```")
 
 
-def walk_commands(name: str, command: click.Command) -> Iterator[tuple[list[str], click.Command]]:
-    """Yield a command and all below it, with the words that call each."""
-    yield [name], command
+def walk_commands(name: str, command: click.Command, parent: click.Context | None = None) -> Iterator[click.Context]:
+    """Yield a context of a command and of each below it; `command_path` is what calls it."""
+    settings = {"terminal_width": WIDTH, "max_content_width": WIDTH, **command.context_settings}
+    context = click.Context(command, info_name=name, parent=parent, **settings)
+    yield context
     if isinstance(command, click.Group):
-        context = click.Context(command, info_name=name)
         for child_name in command.list_commands(context):
             child = command.get_command(context, child_name)
             if child is not None and not child.hidden:
-                for names, found in walk_commands(child_name, child):
-                    yield [name, *names], found
+                yield from walk_commands(child_name, child, context)
 
 
-def help_of(names: Iterable[str], command: click.Command) -> str:
-    """Return a command's help text."""
-    context = click.Context(command, info_name=" ".join(names), terminal_width=WIDTH, max_content_width=WIDTH)
-    return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+def _help_of(context: click.Context) -> str:
+    return "\n".join(line.rstrip() for line in context.get_help().splitlines())
 
 
 def with_part(text: str, name: str, part: str) -> str:

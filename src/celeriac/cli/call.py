@@ -11,6 +11,8 @@ from celeriac.cli.outcome import show_outcome
 from celeriac.cli.output import hint
 from celeriac.cli.parameters import EXPIRY, JSON_LIST, JSON_OBJECT, MOMENT, QUEUES
 from celeriac.cli.session import Session, pass_session
+from celeriac.exceptions import EncodeError
+from celeriac.protocol import serialization
 
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
@@ -46,7 +48,7 @@ def call(
     unregistered: bool,
     **options: Any,
 ) -> None:
-    r"""Publish a call of TASK and print its id; with --wait, print its result instead.
+    """Publish a call of TASK and print its id; with --wait, print its result instead.
 
     \b
     celeriac -A tasks call tasks.add --args "[2, 3]" --wait 10
@@ -54,6 +56,7 @@ def call(
     chosen = {name: value for name, value in options.items() if value is not None}
     if "queue" in chosen:
         chosen["queue"] = _one_queue(chosen["queue"])
+    _check_serializer(chosen.get("serializer"))
     app = session.app(tasks=True)
     session.broker()
     # An app that was made only to reach a broker knows no tasks of anybody's.
@@ -92,6 +95,14 @@ def _unknown_task(app: "Celeriac", name: str) -> str:
     else:
         cure = "It has none: import the modules of your tasks in the app's module, or name them in the setting imports."
     return f"There is no task {name!r} in the app {app.main!r}. {cure} (--unregistered publishes it all the same.)"
+
+
+def _check_serializer(name: str | None) -> None:
+    if name is not None:
+        try:
+            serialization.content_type_of(name)
+        except EncodeError as error:
+            raise click.BadParameter(str(error), param_hint="'--serializer'") from error
 
 
 def _one_queue(names: tuple[str, ...]) -> str:
