@@ -20,7 +20,7 @@ _USUAL_MODULES = ("celery", "celeriac")
 def find_app(name: str) -> Celeriac:
     """Import and return the app; raises ``ImproperlyConfigured`` with the cure, or what importing raises."""
     module_name, colon, attribute = name.partition(":")
-    if not module_name or (colon and not attribute):
+    if not module_name or module_name.startswith(".") or (colon and not attribute):
         raise ImproperlyConfigured(f"-A {name!r} names no app: write -A module or -A module:attribute.")
     module, rest = _import_longest(module_name)
     if colon:

@@ -61,11 +61,13 @@ def no_app(command: str) -> str:
 def _is_django_project(name: str) -> bool:
     """Say whether the package has a module of Django's settings; nothing is imported."""
     spec = _find(name)
-    for folder in map(Path, spec.submodule_search_locations or ()) if spec is not None else ():
-        settings = [folder / "settings.py", *sorted((folder / "settings").glob("*.py"))]
-        if any("INSTALLED_APPS" in _beginning(file) for file in settings):
-            return True
-    return False
+    folders = (spec.submodule_search_locations if spec is not None else None) or ()
+    return any(_has_django_settings(Path(folder)) for folder in folders)
+
+
+def _has_django_settings(folder: Path) -> bool:
+    files = [folder / "settings.py", *sorted((folder / "settings").glob("*.py"))]
+    return any("INSTALLED_APPS" in _beginning(file) for file in files)
 
 
 def _find(name: str) -> ModuleSpec | None:
@@ -82,9 +84,11 @@ def _find(name: str) -> ModuleSpec | None:
 
 
 def _likely_app(directory: Path) -> str | None:
-    """Return the name of the only module in a folder, or one folder below, that seems to make an app."""
+    """Return the only module or package in a folder that seems to make an app or to be a Django project."""
     files = [*sorted(directory.glob("*.py")), *sorted(directory.glob("*/*.py"))][:_MOST_FILES]
     found = {_module_of(file, directory) for file in files if _MAKES_AN_APP.search(_beginning(file))}
+    packages = [file.parent for file in files if file.name == "__init__.py" and file.parent != directory]
+    found.update(package.name for package in packages if _has_django_settings(package))
     return found.pop() if len(found) == 1 else None
 
 

@@ -52,7 +52,7 @@ def call(
 
     \b
     celeriac -A tasks call tasks.add --args "[2, 3]" --wait 10
-    """
+    """  # noqa: D301 - click's sign for lines to be left as they are
     chosen = {name: value for name, value in options.items() if value is not None}
     if "queue" in chosen:
         chosen["queue"] = _one_queue(chosen["queue"])

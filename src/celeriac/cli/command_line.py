@@ -75,9 +75,10 @@ class CommandLine(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what goes wrong becomes a sentence and an exit status."""
-        warnings.showwarning = _show_warning
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(exit_codes.INTERRUPTED)
         except (click.exceptions.Exit, click.exceptions.Abort, click.ClickException):

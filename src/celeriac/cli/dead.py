@@ -1,5 +1,8 @@
 """``celeriac dead``: look after dead letters."""
 
+import shutil
+import sys
+import textwrap
 import time
 from collections.abc import Sequence
 
@@ -10,7 +13,7 @@ from celeriac.cli import exit_codes
 from celeriac.cli.confirmation import confirm
 from celeriac.cli.dead_letter import describe, plain
 from celeriac.cli.failures import Failure
-from celeriac.cli.output import ago, count_of, print_json
+from celeriac.cli.output import ago, count_of, iso, print_json
 from celeriac.cli.session import Session, pass_session
 from celeriac.cli.tables import Column, print_table
 
@@ -125,15 +128,22 @@ def _beginning_with(broker: Broker, beginning: str) -> list[DeadLetter]:
 
 
 def _print_letters(letters: Sequence[DeadLetter], *, no_color: bool) -> None:
+    if sys.stdout.isatty():
+        _print_for_person(letters)
+        return
+    titles = ("id", "died", "queue", "task", "reason")
+    rows = [[letter.id, iso(letter.died_at), letter.queue, letter.task, letter.reason] for letter in letters]
+    print_table([Column(title=title) for title in titles], rows, no_color=no_color)
+
+
+def _print_for_person(letters: Sequence[DeadLetter]) -> None:
+    """Print two lines or more for each letter: a reason is a sentence, and no column is wide enough for one."""
     now = time.time()
-    columns = [
-        Column(title="id", whole=True),
-        Column(title="died", whole=True),
-        Column(title="queue"),
-        Column(title="task and reason"),
-    ]
-    rows = [
-        [letter.id or "unreadable", ago(letter.died_at, now), letter.queue, f"{letter.task or '?'}: {letter.reason}"]
-        for letter in letters
-    ]
-    print_table(columns, rows, no_color=no_color)
+    width = min(100, shutil.get_terminal_size().columns)
+    for letter in letters:
+        click.echo(
+            f"{click.style(letter.id or 'unreadable', bold=True)}  {letter.task or 'unknown task'}  "
+            f"{click.style(f'{letter.queue}, {ago(letter.died_at, now)}', dim=True)}"
+        )
+        click.echo(textwrap.fill(letter.reason, width, initial_indent="  ", subsequent_indent="  "))
+        click.echo()

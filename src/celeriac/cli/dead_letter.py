@@ -1,5 +1,8 @@
 """One dead letter, read for people."""
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +19,9 @@ __all__ = ["describe", "plain"]
 
 #: Bytes of a body nobody can read that are shown.
 _SHOWN = 200
-_WIDTH = 12
+#: Columns of the names, and of a line on a wide terminal.
+_WIDTH = 10
+_LINE = 100
 
 
 def describe(letter: DeadLetter) -> str:
@@ -81,6 +86,9 @@ def _read(letter: DeadLetter) -> tuple[Message | None, TaskCall | None]:
 
 
 def _fact(name: str, text: str) -> str:
+    if sys.stdout.isatty():
+        width = min(_LINE, shutil.get_terminal_size().columns) - _WIDTH
+        text = f"\n{' ' * _WIDTH}".join(textwrap.wrap(text, width, break_on_hyphens=False) or [""])
     return f"{click.style(name.ljust(_WIDTH), bold=True)}{text}"
 
 

@@ -39,7 +39,10 @@ def iso(moment: float) -> str:
 def ago(moment: float, now: float) -> str:
     """Return how long ago a unix time was."""
     seconds = now - moment
-    return "just now" if seconds < 1 else f"{duration(seconds)} ago"
+    if seconds < 1:
+        return "just now"
+    coarse = next((size for size, _ in _UNITS if seconds >= size), 1)
+    return f"{duration(seconds // coarse * coarse)} ago"
 
 
 def duration(seconds: float) -> str:

@@ -50,21 +50,16 @@ def _show_messages(messages: Sequence[Message], *, name: str, session: Session, 
     now = time.time()
     columns = [
         Column(title="id", whole=True),
-        Column(title="task"),
         Column(title="due", whole=True),
-        Column(title="priority", justify="right", whole=True),
-        Column(title="arguments"),
+        Column(title="task and arguments", cut=True),
     ]
     rows = [
-        [
-            message.id,
-            _task(message),
-            _due(message.not_before, now),
-            "" if message.priority is None else f"{message.priority}",
-            _arguments(message),
-        ]
-        for message in messages
+        [message.id, _due(message.not_before, now), f"{_task(message)}{_arguments(message)}"] for message in messages
     ]
+    if any(message.priority is not None for message in messages):
+        columns.insert(1, Column(title="priority", justify="right", whole=True))
+        for row, message in zip(rows, messages, strict=True):
+            row.insert(1, "" if message.priority is None else f"{message.priority}")
     print_table(columns, rows, no_color=session.no_color)
 
 
@@ -79,7 +74,8 @@ def _due(not_before: float | None, now: float) -> str:
 
 def _arguments(message: Message) -> str:
     shown = (message.headers.get(name) for name in ("argsrepr", "kwargsrepr"))
-    return " ".join(text for text in shown if isinstance(text, str) and text not in {"()", "{}"})
+    texts = [text for text in shown if isinstance(text, str) and text not in {"()", "{}", "[]"}]
+    return f" {' '.join(texts)}" if texts else ""
 
 
 def _plain(message: Message) -> dict[str, Any]:

@@ -21,7 +21,7 @@ __all__ = ["Session", "pass_session"]
 
 _BROKER_VARIABLES = ("CELERIAC_BROKER_URL", "CELERY_BROKER_URL")
 #: An app of default settings, for those who name a broker and no app.
-_DEFAULT_APP = "celeriac.local:get_current_app"
+_DEFAULT_APP = "celeriac.app.base:Celeriac"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Session:
                 app = _call(choice.loader, choice.name)
                 app.conf.override(self._overrides())
         elif self.broker_url or any(os.environ.get(variable) for variable in _BROKER_VARIABLES):
-            app = _call(_DEFAULT_APP)
+            app = _call(_DEFAULT_APP, "celeriac")
             app.conf.override(self._overrides())
         else:
             raise Failure(no_app(_command()), exit_code=exit_codes.MISUSED)

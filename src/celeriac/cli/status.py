@@ -64,10 +64,10 @@ def _print(nodes: Sequence[NodeView], queues: Sequence[QueueView], *, url: str, 
 
 def _print_nodes(nodes: Sequence[NodeView], *, no_color: bool) -> None:
     columns = [
-        Column(title="node"),
+        Column(title="node", whole=True),
         Column(title="state", whole=True, styles=_STATES),
         Column(title="up", justify="right", whole=True),
-        Column(title="lease", justify="right"),
+        Column(title="lease", justify="right", whole=True),
         Column(title="slots", justify="right", whole=True),
         Column(title="active", justify="right", whole=True),
         Column(title="done", justify="right", whole=True),

@@ -21,6 +21,8 @@ class Column:
     justify: Literal["left", "right"] = "left"
     #: Never broken into two lines, nor cut.
     whole: bool = False
+    #: Cut where the terminal ends, rather than broken into lines.
+    cut: bool = False
     #: Style by a cell's text, e.g. ``{"running": "green"}``.
     styles: tuple[tuple[str, str], ...] = ()
 
@@ -36,10 +38,16 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, no_
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(
-            column.title, justify=column.justify, no_wrap=column.whole, overflow="ignore" if column.whole else "fold"
+            column.title,
+            justify=column.justify,
+            no_wrap=column.whole or column.cut,
+            overflow="ellipsis" if column.cut else "fold",
+            min_width=max([len(column.title), *(len(row[len(table.columns)]) for row in rows)])
+            if column.whole
+            else None,
         )
     for row in rows:
         cells = zip(columns, row, strict=True)
