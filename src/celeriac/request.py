@@ -62,6 +62,11 @@ class Context:
 
     _children: list[Any] | None = None
 
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Headers of the caller's are attributes."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.update(*args, **kwargs)
 

@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.util
-import inspect
 import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -116,10 +115,9 @@ class AppWithTasks(ConfiguredApp):
         self._add(task)
         return task
 
-    def register_task(self, task: Any, **options: Any) -> Any:
+    def register_task(self, task: type[TaskType] | TaskType, **options: Any) -> TaskType:
         """Register a task made as a class: the class or an instance of it. Returns the instance."""
-        made: Any = task() if inspect.isclass(task) else task
-        instance: Task[..., Any] = made
+        instance = task() if isinstance(task, type) else task
         for option, value in options.items():
             setattr(instance, option, value)
         if not instance.name:
