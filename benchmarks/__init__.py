@@ -1,0 +1,1 @@
+"""Celeriac beside its peers, measured in one run: ``python -m benchmarks``."""
