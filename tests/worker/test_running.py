@@ -1,6 +1,8 @@
 """Tasks run: of both kinds, in every executor, fast beside slow, and whatever they do to their process."""
 
+import json
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -246,6 +248,11 @@ def fork():
     return pid
 
 @app.task
+def fork_and_go_on():
+    os.fork()
+    return os.getpid()
+
+@app.task
 def shout():
     print("hello from a task")
     subprocess.run(["echo", "hello from a subprocess"])
@@ -268,6 +275,7 @@ def add(a, b):
     with pytest.raises(RecursionError):
         tasks.recurse.delay().get(timeout=30)
     assert tasks.shout.delay().get(timeout=30) == "MainThread"
+    assert tasks.fork_and_go_on.delay().get(timeout=30) in [process.pid for process in worker.descendants()]
     grandchild = tasks.fork.delay().get(timeout=30)
     assert tasks.add.delay(1, 2).get(timeout=30) == 3
     assert "hello from a task" in worker.log
@@ -348,6 +356,68 @@ def nap():
     wait_until(lambda: result.state == "STARTED", "STARTED")
     assert result.get(timeout=30) is None
     assert result.state == "SUCCESS"
+
+
+def test_log_lines_carry_the_task_s_name_and_id(project) -> None:
+    tasks = project(
+        BASIC
+        + """
+from celeriac.utils.log import get_task_logger
+logger = get_task_logger(__name__)
+
+@app.task
+def speak():
+    logger.warning("hello from inside")
+    raise ValueError("wrong")
+"""
+    )
+    worker = tasks.worker(log_json=True)
+    result = tasks.speak.delay()
+    with pytest.raises(ValueError, match="wrong"):
+        result.get(timeout=30)
+    lines = [json.loads(line) for line in worker.log.splitlines()]
+    about = [line for line in lines if line.get("task_id") == result.id]
+    assert {line["task_name"] for line in about} == {tasks.speak.name}
+    assert [line["level"] for line in about] == ["INFO", "WARNING", "ERROR"]
+    assert "hello from inside" in about[1]["message"]
+    assert "ValueError: wrong" in about[2]["message"]
+
+
+def test_an_app_imported_in_the_fork_server(project) -> None:
+    tasks = project(BASIC + 'app.conf.worker_preload_app = True\nnote("imports", os.getpid())\n')
+    tasks.worker(concurrency=2)
+    assert tasks.add.delay(1, 2).get(timeout=30) == 3
+    assert len(tasks.lines("imports")) == 3, "here, in the app process, in the fork server, but not in each child"
+
+
+def test_an_app_that_leaves_a_thread_is_refused_by_name_when_it_is_to_be_preloaded(project) -> None:
+    tasks = project(
+        BASIC
+        + """
+import threading
+app.conf.worker_preload_app = True
+if "pytest" not in sys.modules:
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+"""
+    )
+    with pytest.raises(AssertionError, match=tasks.name):
+        tasks.worker()
+
+
+def test_a_worker_recovers_when_its_store_has_been_locked_for_a_while(project) -> None:
+    tasks = project(BASIC)
+    worker = tasks.worker(concurrency=2)
+    assert tasks.add.delay(1, 2).get(timeout=30) == 3
+    results = [tasks.nap.delay(0.5) for _ in range(4)]
+    lock = sqlite3.connect(tasks.directory / "queue.sqlite3", isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    wait_until(lambda: "cannot be used" in worker.log, "the outage said")
+    lock.execute("ROLLBACK")
+    lock.close()
+    for result in results:
+        assert result.get(timeout=30)
+    wait_until(lambda: "is back" in worker.log, "the return said")
+    assert worker.log.count("cannot be used") == 1
 
 
 def test_a_reload_replaces_the_code_and_finishes_what_runs(project) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any
 
 from celeriac.exceptions import SoftTimeLimitExceeded
-from celeriac.execution import Execution
+from celeriac.execution import Execution, Report
 from celeriac.worker.frames import Work
 from celeriac.worker.lane import ChildLane
 from celeriac.worker.workbench import Workbench
@@ -76,10 +76,10 @@ class AsyncLoop:
         prepared = bench.prepare(work)
         if isinstance(prepared, Execution):
             bench.begin(row, work, prepared, began)
-            if prepared.soft_time_limit:
-                prepared.limit_coroutine = CoroutineLimit(prepared.soft_time_limit)
-            prepared = await prepared.arun()
-        bench.end(row, work, prepared, began)
+            report = await _run(prepared)
+        else:
+            report = prepared
+        bench.end(row, work, report, began)
         self._free_rows.append(row)
         self._read_on()
         if not self._flush_planned:
@@ -89,6 +89,15 @@ class AsyncLoop:
     def _flush(self) -> None:
         self._flush_planned = False
         self._bench.outbox.flush()
+
+
+async def _run(execution: Execution) -> Report:
+    if execution.soft_time_limit:
+        execution.limit_coroutine = CoroutineLimit(execution.soft_time_limit)
+    try:
+        return await execution.arun()
+    except Exception as error:  # noqa: BLE001 - a failure of the pipeline's own is the task's failure too
+        return execution.fail(error)
 
 
 class CoroutineLimit:

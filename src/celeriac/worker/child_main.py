@@ -6,6 +6,7 @@ import traceback
 import msgspec
 
 from celeriac import signals
+from celeriac.worker import forked
 from celeriac.worker.async_loop import AsyncLoop
 from celeriac.worker.board import Board
 from celeriac.worker.frames import BootFailed, Ready
@@ -33,6 +34,7 @@ def main(argument: bytes, descriptors: list[int]) -> None:
         raise SystemExit(1) from error
     set_up_log(app, boot)
     signals.worker_process_init.send(sender=None)
+    forked.watch()
     outbox, async_outbox = Outbox(lane.send), Outbox(async_lane.send)
     async_loop = None
     if boot.async_slots:

@@ -29,6 +29,8 @@ logger = logging.getLogger("celeriac.worker.intake")
 _PAUSES = (0.1, 5.0)
 #: Deliveries taken at once, at most: a batch must not hold the store for long.
 _BATCH = 500
+#: Seconds between two looks for dead nodes.
+_RECOVER_EVERY = 1.0
 #: Seconds a take waits before the loop looks at its other duties.
 _TURN = 1.0
 
@@ -81,6 +83,7 @@ class Intake:
         self._stopping = False
         self._consumer: Consumer | None = None
         self._renewed_at = 0.0
+        self._recovered_at = 0.0
         self._down_since: float | None = None
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
@@ -195,8 +198,11 @@ class Intake:
         self._settle_all(consumer)
         now = time.monotonic()
         if now - self._renewed_at > self._lease / 3:
-            self._renew(consumer)
             self._renewed_at = now
+            self._renew(consumer)
+        if now - self._recovered_at > _RECOVER_EVERY:
+            self._recovered_at = now
+            self._recover(consumer)
         if self._stopping:
             return
         with self._lock:
@@ -216,6 +222,9 @@ class Intake:
                 "This node's lease had ended: other nodes may have taken its deliveries. Results of tasks that others "
                 "have begun since will be refused."
             )
+
+    @staticmethod
+    def _recover(consumer: Consumer) -> None:
         recovered = consumer.recover()
         if recovered:
             logger.warning("Gave %d deliveries of dead nodes back to their queues.", recovered)

@@ -187,7 +187,9 @@ def _children_spawner(spawner: ForkServer, facts: Facts, options: WorkerOptions)
         return FreshSpawner()
     if facts.settings.get("worker_preload_app"):
         module = options.app.partition(":")[0]
-        return ForkServer(preload=(*_SHARED_IMPORTS, module))
+        preloaded = ForkServer(preload=(*_SHARED_IMPORTS, module))
+        preloaded.open()
+        return preloaded
     return spawner
 
 

@@ -1,13 +1,17 @@
 """From work to its end inside a child: decode, execute, report. Shared by the loops for ``def`` and ``async def``."""
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 from celeriac import exceptions
-from celeriac.exceptions import CeleriacError
+from celeriac.exceptions import CeleriacError, UnreadableMessage
 from celeriac.execution import Execution, Report, refuse
 from celeriac.protocol import envelope
+from celeriac.protocol.message import Message
+from celeriac.worker import forked
 from celeriac.worker.board import Board
+from celeriac.worker.execution_log import log_begin, log_end
 from celeriac.worker.frames import Done, Started, Verdict, Work
 from celeriac.worker.outbox import Outbox
 from celeriac.worker.soft_limit import SoftLimit
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
 
 __all__ = ["Workbench"]
+
+#: Stands for a message whose envelope cannot be read.
+_NOBODY = Message(id="", queue="", headers={})
 
 
 class Workbench:
@@ -29,8 +36,9 @@ class Workbench:
 
     def prepare(self, work: Work) -> Execution | Report:
         """Decode the work; a report is its end already: unreadable, unknown, or with a verdict."""
-        message = envelope.decode(work.envelope)
+        message = _NOBODY
         try:
+            message = envelope.decode(work.envelope)
             execution = Execution.from_message(
                 self._app,
                 message,
@@ -39,10 +47,16 @@ class Workbench:
                 hostname=self._hostname,
             )
         except CeleriacError as error:
-            return refuse(self._app, message, error, ordinal=work.execution, hostname=self._hostname)
+            return self._refuse(work, message, error)
+        except Exception as error:  # noqa: BLE001 - whatever decoding it led to, the message must not end the child
+            unreadable = UnreadableMessage(f"Reading the message failed with {error!r}.")
+            return self._refuse(work, message, unreadable)
         if work.verdict is not None:
             return execution.fail(error_of(work.verdict))
         return execution
+
+    def _refuse(self, work: Work, message: Message, error: CeleriacError) -> Report:
+        return refuse(self._app, message, error, ordinal=work.execution, hostname=self._hostname)
 
     def take(self, row: int, work: Work) -> float:
         """Write on the board that this work is being run, before anything of it is touched; return the time."""
@@ -55,6 +69,7 @@ class Workbench:
         limit = execution.time_limit
         if limit:
             self._board.begin(row, work.sequence, began, began + limit)
+        log_begin(execution)
         started = execution.started_result()
         if started is not None:
             self.outbox.put(Started(work.sequence, started))
@@ -62,6 +77,10 @@ class Workbench:
 
     def end(self, row: int, work: Work, report: Report, began: float) -> None:
         """Put its end into the outbox, and clear its row."""
+        if forked.is_copy:
+            # The task has forked and this is its copy of the process, which must not go on as if it were the child.
+            os._exit(0)
+        log_end(report)
         self.outbox.put(
             Done(
                 work.sequence,
@@ -85,8 +104,17 @@ class Workbench:
             self.begin(row, work, prepared, began)
             if prepared.soft_time_limit:
                 prepared.guard = limit.of(prepared.soft_time_limit)
-            prepared = prepared.run()
-        self.end(row, work, prepared, began)
+            report = _run(prepared)
+        else:
+            report = prepared
+        self.end(row, work, report, began)
+
+
+def _run(execution: Execution) -> Report:
+    try:
+        return execution.run()
+    except BaseException as error:  # noqa: BLE001 - a soft limit that fell due a moment too late, for one
+        return execution.fail(error)
 
 
 def error_of(verdict: Verdict) -> BaseException:
