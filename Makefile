@@ -19,6 +19,8 @@ ARGUMENTS ?=
 
 TOOLS := pytest pytest-django pytest-timeout hypothesis psutil
 CHECKERS := ruff mypy pyright[nodejs]
+# Needs a chromium beside it (Debian: apt-get install chromium); without one its tests are skipped.
+BROWSER := playwright
 EXTRAS := msgpack,yaml,reload,zstd,brotli
 
 export CELERIAC_PEER_PYTHON := $(CURDIR)/.venv-peers/bin/python
@@ -74,7 +76,7 @@ environment:
 	@scripts/make_environment.sh .venv "$(PYTHON)" demo -e ".[django]" "Django==$(DJANGO_LTS)"
 
 tools: environment
-	@scripts/make_environment.sh .venv "$(PYTHON)" tools -e ".[django,$(EXTRAS)]" "Django==$(DJANGO_LTS)" $(TOOLS) $(CHECKERS)
+	@scripts/make_environment.sh .venv "$(PYTHON)" tools -e ".[django,$(EXTRAS)]" "Django==$(DJANGO_LTS)" $(TOOLS) $(CHECKERS) $(BROWSER)
 
 newest:
 	@scripts/make_environment.sh .venv-newest "$(NEWEST_PYTHON)" tools -e ".[django,$(EXTRAS)]" \
