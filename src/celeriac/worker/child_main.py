@@ -34,6 +34,8 @@ def main(argument: bytes, descriptors: list[int]) -> None:
         raise SystemExit(1) from error
     set_up_log(app, boot)
     signals.worker_process_init.send(sender=None)
+    # Their modules are imported now, so that the first task need not wait for that; nothing connects yet.
+    _ = app.broker, app.backend
     forked.watch()
     outbox, async_outbox = Outbox(lane.send), Outbox(async_lane.send)
     async_loop = None

@@ -29,8 +29,8 @@ logger = logging.getLogger("celeriac.worker.intake")
 _PAUSES = (0.1, 5.0)
 #: Deliveries taken at once, at most: a batch must not hold the store for long.
 _BATCH = 500
-#: Seconds between two looks for dead nodes.
-_RECOVER_EVERY = 1.0
+#: Seconds between two looks for dead nodes, and between two renewals that tell news of this one.
+_LOOK_EVERY = 1.0
 #: Seconds a take waits before the loop looks at its other duties.
 _TURN = 1.0
 
@@ -83,7 +83,8 @@ class Intake:
         self._stopping = False
         self._consumer: Consumer | None = None
         self._renewed_at = 0.0
-        self._recovered_at = 0.0
+        self._looked_at = 0.0
+        self._told = b""
         self._down_since: float | None = None
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
@@ -197,12 +198,10 @@ class Intake:
         self._changed.clear()
         self._settle_all(consumer)
         now = time.monotonic()
-        if now - self._renewed_at > self._lease / 3:
-            self._renewed_at = now
-            self._renew(consumer)
-        if now - self._recovered_at > _RECOVER_EVERY:
-            self._recovered_at = now
+        if now - self._looked_at > _LOOK_EVERY:
+            self._looked_at = now
             self._recover(consumer)
+            self._renew(consumer, now)
         if self._stopping:
             return
         with self._lock:
@@ -216,8 +215,12 @@ class Intake:
                 self._incoming.extend(deliveries)
             self._notify()
 
-    def _renew(self, consumer: Consumer) -> None:
-        if not consumer.renew(self._status()):
+    def _renew(self, consumer: Consumer, now: float) -> None:
+        status = self._status()
+        if status == self._told and now - self._renewed_at <= self._lease / 3:
+            return
+        self._renewed_at, self._told = now, status
+        if not consumer.renew(status):
             logger.warning(
                 "This node's lease had ended: other nodes may have taken its deliveries. Results of tasks that others "
                 "have begun since will be refused."

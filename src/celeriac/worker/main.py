@@ -30,7 +30,7 @@ __all__ = ["node_name", "run_worker"]
 logger = logging.getLogger("celeriac.worker")
 
 #: What the fork server imports, so that children share its memory: celeriac only.
-_SHARED_IMPORTS = ("celeriac.worker.child_main", "celeriac.worker.app_main")
+_SHARED_IMPORTS = ("celeriac.app.base", "celeriac.worker.child_main", "celeriac.worker.app_main")
 _KIB = 1024
 
 

@@ -22,6 +22,7 @@ def set_up_log(app: "Celeriac", boot: ChildBoot) -> None:
 
 def set_up_node_log(boot: ChildBoot, settings: dict[str, Any]) -> None:
     """Set up the node's log from the app's settings as plain values; it has no prints of the user's to redirect."""
+    multiprocessing.current_process().name = "node"
     more = _from_command_line(boot) | {"redirect_stdouts": False}
     setup_logging(LogSettings.from_settings(SimpleNamespace(**settings), **more))
 
