@@ -24,7 +24,9 @@ def mypy(case: Path) -> dict[int, str]:
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--config-file", "", str(case)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode in {0, 1}, done.stderr + done.stdout
-    found = re.findall(rf"^{re.escape(str(case.relative_to(ROOT)))}:(\d+): error: (.*)$", _relative(done.stdout), re.M)
+    found = re.findall(
+        rf"^{re.escape(str(case.relative_to(ROOT)))}:(\d+): error: (.*)$", _relative(done.stdout), re.MULTILINE
+    )
     return {int(line): message for line, message in found}
 
 
@@ -37,9 +39,7 @@ def pyright(case: Path) -> dict[int, str]:
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, str(case)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     diagnostics = json.loads(done.stdout)["generalDiagnostics"]
-    return {
-        each["range"]["start"]["line"] + 1: each["message"] for each in diagnostics if each["severity"] == "error"
-    }
+    return {each["range"]["start"]["line"] + 1: each["message"] for each in diagnostics if each["severity"] == "error"}
 
 
 @pytest.mark.parametrize("check", [mypy, pyright])
