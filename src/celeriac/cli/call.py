@@ -48,11 +48,13 @@ def call(
     unregistered: bool,
     **options: Any,
 ) -> None:
-    """Publish a call of TASK and print its id; with --wait, print its result instead.
+    """Publish a call of a task.
+
+    Prints the call's id; with --wait, its result instead.
 
     \b
     celeriac -A tasks call tasks.add --args "[2, 3]" --wait 10
-    """  # noqa: D301 - click's sign for lines to be left as they are
+    """
     chosen = {name: value for name, value in options.items() if value is not None}
     if "queue" in chosen:
         chosen["queue"] = _one_queue(chosen["queue"])

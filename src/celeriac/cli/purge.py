@@ -20,9 +20,9 @@ __all__ = ["purge"]
 def purge(
     session: Session, force: bool, queues: tuple[tuple[str, ...], ...], exclude_queues: tuple[tuple[str, ...], ...]
 ) -> None:
-    """Drop the messages that wait, delayed ones too, for good.
+    """Drop the messages that wait.
 
-    Without -Q those of all the app's queues. What a node has taken is not dropped, and dead letters are not
+    Delayed ones too, and for good; without -Q those of all the app's queues. What a node has taken is not dropped, and dead letters are not
     (see `celeriac dead purge`).
     """
     broker = session.broker()

@@ -22,9 +22,9 @@ __all__ = ["queues"]
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_session
 def queues(session: Session, name: str | None, limit: int, as_json: bool) -> None:
-    """Show how many messages wait where; with NAME, the messages at the head of that queue.
+    """Show how many messages wait where.
 
-    "ready" messages may be taken at once, "delayed" ones wait for their time, those "in flight" are with a node.
+    With NAME, shows the messages at the head of that queue. "ready" messages may be taken at once, "delayed" ones wait for their time, those "in flight" are with a node.
     """
     broker = session.broker()
     if name is not None:

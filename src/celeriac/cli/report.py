@@ -26,9 +26,9 @@ _LIBRARIES = ("click", "rich", "msgspec", "Django", "msgpack", "PyYAML", "watchf
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_session
 def report(session: Session, as_json: bool) -> None:
-    """Print what a bug report needs: versions, platform, and the app's settings without passwords.
+    """Print what a bug report needs.
 
-    Works without an app too, and says then only what it knows.
+    That is: versions, the platform, and the app's settings without passwords. Works without an app too, and says then only what it knows.
     """
     facts: dict[str, Any] = {"software": _software(), "app": None}
     if session.names_app or session.broker_url:

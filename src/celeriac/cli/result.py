@@ -25,9 +25,9 @@ def result(
     wait: float | None,
     as_json: bool,
 ) -> None:
-    """Show what became of the task with this id: what it returned, or why not.
+    """Show what became of a task.
 
-    The exit status is 0 if it returned, 1 if it failed or was revoked, 75 if it is not done yet.
+    Prints what it returned, or says why there is nothing yet. The exit status is 0 if it returned, 1 if it failed or was revoked, 75 if it is not done yet.
     """
     app = session.app(tasks=task is not None)
     found = app.tasks[task].AsyncResult(task_id) if task is not None else app.AsyncResult(task_id)

@@ -103,9 +103,9 @@ def _celery_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_celery_options
 @pass_session
 def worker(session: Session, /, settings: tuple[str, ...], **given: Any) -> None:
-    """Run tasks, until told to stop.
+    """Run tasks.
 
-    Ctrl-C (or SIGTERM) finishes what runs and stops; a second one stops at once and gives back what runs. Settings may
+    Until told to stop: Ctrl-C (or SIGTERM) finishes what runs and stops; a second one stops at once and gives back what runs. Settings may
     follow the options: worker_async_concurrency=500.
     """
     if not session.names_app:

@@ -24,7 +24,7 @@ def load_app(boot: ChildBoot) -> "Celeriac":
     module, _, function = boot.loader.partition(":")
     app: Celeriac = getattr(importlib.import_module(module), function)(boot.app)
     if boot.overrides:
-        app.conf.update(boot.overrides)
+        app.conf.override(boot.overrides)
     app.set_current()
     app.set_default()
     for name in boot.include:

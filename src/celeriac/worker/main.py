@@ -210,6 +210,8 @@ def _overrides(options: WorkerOptions) -> dict[str, Any]:
     overrides = dict(options.settings)
     given = {
         "broker_url": options.broker,
+        "broker_read_url": options.broker,
+        "broker_write_url": options.broker,
         "result_backend": options.result_backend,
         "task_time_limit": options.time_limit,
         "task_soft_time_limit": options.soft_time_limit,
