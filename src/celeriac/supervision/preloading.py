@@ -11,7 +11,7 @@ from celeriac.exceptions import ImproperlyConfigured
 __all__ = ["preload"]
 
 #: Seconds a thread that is about to end is given for it.
-_PATIENCE = 1.0
+_PATIENCE = 0.5
 _PROBE_INTERVAL = 0.01
 
 _TASKS = Path("/proc/self/task")
