@@ -5,7 +5,7 @@ when the task's name is known.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -135,7 +135,7 @@ def _to_plain(document: ResultDocument, serializer: str) -> dict[str, Any]:
         "result": result,
         "traceback": document.traceback,
         "children": document.children,
-        "date_done": document.date_done and document.date_done.isoformat(),
+        "date_done": document.date_done and _iso_text(document.date_done),
     }
     if document.group_id:
         plain["group_id"] = document.group_id
@@ -161,6 +161,13 @@ def _extended(document: ResultDocument) -> dict[str, Any]:
         named = document.stamped_headers or ()
         extended.update({name: value for name, value in document.stamps.items() if name in named})
     return extended
+
+
+def _iso_text(moment: datetime) -> str:
+    """Return ``isoformat``, in half the time where the zone is UTC itself."""
+    if moment.tzinfo is UTC:
+        return moment.replace(tzinfo=None).isoformat() + "+00:00"
+    return moment.isoformat()
 
 
 def _moment(value: Any) -> datetime | None:

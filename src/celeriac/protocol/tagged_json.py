@@ -8,10 +8,13 @@ import json
 import sys
 import uuid
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
+from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
 from typing import Any
+
+import msgspec
 
 __all__ = ["decode", "encode", "register_type"]
 
@@ -52,11 +55,17 @@ def register_type(
 
 def encode(value: Any) -> bytes:
     """Return the value as JSON; raises whatever the value's own conversion raises, ``TypeError`` if it has none."""
-    return _encoder.encode(value).encode("ascii")
+    return "".join(_encode_parts(value)).encode("ascii")
 
 
 def decode(data: bytes) -> Any:
     """Return the value; raises ``ValueError``, ``TypeError`` and others for what is not JSON or has a wrong tag."""
+    if b'"__type__"' not in data:
+        try:
+            return _fast_decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # Not JSON, or something that only Python's own decoder takes, such as NaN: that one decides.
+            pass
     text = data.decode("utf-8")
     decoder = _tag_decoder if '"__type__"' in text else _plain_decoder
     try:
@@ -107,5 +116,19 @@ def _from_tags(fields: dict[str, Any]) -> Any:
 
 # Without the check for circles, which is a dictionary entry for each container: a circle ends as a RecursionError.
 _encoder = json.JSONEncoder(default=_to_plain, check_circular=False)
+
+
+def _make_parts_encoder() -> Callable[[Any], Iterable[str]]:
+    """Return what gives the parts of a value's JSON, made once: ``JSONEncoder.encode`` makes it anew for each value."""
+    if c_make_encoder is None:
+        return _encoder.iterencode
+    make_parts = c_make_encoder(
+        None, _to_plain, encode_basestring_ascii, None, _encoder.key_separator, _encoder.item_separator, False, False, True
+    )
+    return lambda value: make_parts(value, 0)
+
+
+_encode_parts = _make_parts_encoder()
+_fast_decoder = msgspec.json.Decoder()
 _plain_decoder = json.JSONDecoder()
 _tag_decoder = json.JSONDecoder(object_hook=_from_tags)
