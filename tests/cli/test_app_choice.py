@@ -38,18 +38,15 @@ def test_a_django_project_is_known_by_its_settings(folder: Path, settings):
     file.parent.mkdir(parents=True)
     (folder / "site_x" / "__init__.py").write_text(BOOM)
     file.write_text(f"INSTALLED_APPS = []\n{BOOM}")
-    environ: dict[str, str] = {}
-    assert choose_app("site_x", environ) == ("site_x", DJANGO)
-    assert environ == {"DJANGO_SETTINGS_MODULE": "site_x.settings"}
+    for name in ("site_x", "site_x.celery", "site_x.celery:app", "site_x:app"):
+        assert choose_app(name, {}) == (name, DJANGO)
 
 
 def test_a_package_with_other_settings_is_no_django_project(folder: Path):
     (folder / "package_x").mkdir()
     (folder / "package_x" / "__init__.py").write_text(BOOM)
     (folder / "package_x" / "settings.py").write_text("broker_url = 'sqlite:///x.db'\n")
-    environ: dict[str, str] = {}
-    assert choose_app("package_x", environ) == ("package_x", PLAIN)
-    assert environ == {}
+    assert choose_app("package_x", {}) == ("package_x", PLAIN)
 
 
 def test_a_dotted_name_whose_package_is_not_there_is_left_to_the_finder():

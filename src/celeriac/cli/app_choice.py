@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import NamedTuple
@@ -30,20 +30,17 @@ class AppChoice(NamedTuple):
     loader: str
 
 
-def choose_app(given: str | None, environ: MutableMapping[str, str]) -> AppChoice | None:
+def choose_app(given: str | None, environ: Mapping[str, str]) -> AppChoice | None:
     """Return the app that is named by ``-A``, the environment or Django's settings; None when none is.
 
-    A Django project is loaded by Django's loader, which sets Django up first; the name of its settings module is put
-    into the environment, where child processes find it too.
+    A Django project, also one with an app of its own, is loaded by Django's loader, which sets Django up.
     """
     name = given or next((environ[variable] for variable in APP_VARIABLES if environ.get(variable)), None)
     settings = environ.get(_SETTINGS)
     if name is None:
         return AppChoice(settings.partition(".")[0], _DJANGO_LOADER) if settings else None
-    if settings:
-        return AppChoice(name, _DJANGO_LOADER)
-    if ":" not in name and _is_django_project(name):
-        environ[_SETTINGS] = f"{name}.settings"
+    module = name.partition(":")[0]
+    if settings or _is_django_project(module) or _is_django_project(module.rpartition(".")[0]):
         return AppChoice(name, _DJANGO_LOADER)
     return AppChoice(name, _LOADER)
 
@@ -60,7 +57,7 @@ def no_app(command: str) -> str:
 
 def _is_django_project(name: str) -> bool:
     """Say whether the package has a module of Django's settings; nothing is imported."""
-    spec = _find(name)
+    spec = _find(name) if name else None
     folders = (spec.submodule_search_locations if spec is not None else None) or ()
     return any(_has_django_settings(Path(folder)) for folder in folders)
 
