@@ -73,6 +73,19 @@ def test_an_app_of_the_projects_own_is_used_and_finds_the_sites_tasks(folder: Pa
     assert find("garden", folder) == "Celeriac garden True False"
 
 
+def test_connections_are_looked_after_though_celeriac_is_not_among_the_sites_apps(folder: Path) -> None:
+    (folder / "garden" / "celery.py").write_text(OWN_APP)
+    settings = folder / "garden" / "settings.py"
+    settings.write_text(settings.read_text().replace('"celeriac.django", ', ""))
+    code = """
+from celeriac import signals
+from celeriac.django.finding import find_app
+find_app("garden")
+print(len(signals.task_prerun.receivers), len(signals.task_postrun.receivers))
+"""
+    assert run_in_site(code, directory=folder, PYTHONPATH=str(folder)) == "1 1"
+
+
 def test_an_app_imported_by_the_projects_package_as_celerys_docs_have_it_is_used(folder: Path) -> None:
     (folder / "garden" / "celery.py").write_text(OWN_APP)
     (folder / "garden" / "__init__.py").write_text("from .celery import app as celery_app\n__all__ = ('celery_app',)")

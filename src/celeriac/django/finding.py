@@ -9,6 +9,7 @@ from django.conf import ENVIRONMENT_VARIABLE
 
 from celeriac.app import finding
 from celeriac.app.base import Celeriac
+from celeriac.django.connections import watch_tasks
 from celeriac.django.site_app import SiteApp, adopt
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.local import get_current_app
@@ -33,6 +34,7 @@ def find_app(name: str) -> Celeriac:
         app = _app_of_site(name)
     if not isinstance(app, SiteApp):
         adopt(app)
+    watch_tasks()  # the site may have no 'celeriac.django' among its apps
     return app
 
 
