@@ -1,11 +1,12 @@
 """Calling tasks and asking what became of them, with a real worker where one is needed."""
 
 import json
+import signal
 
 import pytest
 
 from celeriac.brokers.base import Broker
-from tests.cli.conftest import Project, bury, message
+from tests.cli.conftest import Project, bury, message, wait_until
 
 
 def test_call_prints_the_id_and_the_message_waits(project: Project, broker: Broker):
@@ -108,6 +109,19 @@ def test_an_unregistered_task_can_be_called_on_request(project: Project, broker:
 def test_with_a_broker_alone_any_task_can_be_called(project: Project, broker: Broker):
     assert project.celeriac("-b", project.url, "call", "elsewhere.task").exit_code == 0
     assert broker.size("celery").ready == 1
+
+
+def test_ctrl_c_while_it_waits_says_nothing(project: Project):
+    waiting = project.start("-A", project.name, "call", f"{project.name}.add", "-a", "[1]", "--wait", "60")
+    wait_until(lambda: project.app("queues", "celery").stdout.count("\n") > 1, "published")
+    assert waiting.end(signal.SIGINT) == 130
+    assert waiting.log == ""
+
+
+def test_the_task_of_a_result_has_to_exist(project: Project):
+    result = project.app("result", "some-id", "--task", "nobody")
+    assert result.exit_code == 2
+    assert "There is no task 'nobody'" in result.stderr
 
 
 def test_waiting_in_vain_ends_with_a_reason(project: Project):

@@ -63,6 +63,20 @@ def test_a_slip_in_a_commands_name_is_answered_with_the_command(project: Project
     assert "There is no command 'statsu'. Did you mean 'status'?" in result.output
 
 
+@pytest.mark.parametrize("name", ["beat", "inspect", "multi"])
+def test_a_command_of_celerys_that_is_missing_is_answered_with_what_there_is(project: Project, name):
+    result = project.app(name)
+    assert result.exit_code == 2
+    assert f"celeriac has no command {name!r}. " in result.output
+
+
+def test_on_windows_the_worker_points_to_wsl(project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("platform.system", lambda: "Windows")
+    result = project.app("worker")
+    assert result.exit_code == 2
+    assert "On Windows, run it in WSL." in result.output
+
+
 def test_a_slip_in_an_options_name_is_answered_with_the_option(project: Project):
     result = project.app("worker", "--concurency", "2")
     assert result.exit_code == 2

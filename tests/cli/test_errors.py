@@ -33,6 +33,13 @@ def test_a_module_without_an_app(project: Project):
     assert "There is no app in module" in result.output
 
 
+@pytest.mark.parametrize("file", ["tasks.py", "tasks"])
+def test_the_name_of_a_file_is_answered_with_that_of_the_module(project: Project, file):
+    result = project.celeriac("-A", f"proj/{file}", "status")
+    assert result.exit_code == 2
+    assert "-A takes a module, not a file: write -A proj.tasks." in result.output
+
+
 IN_USERS_CODE = {
     "ModuleNotFoundError: No module named 'reqests'": "import celeriac\nimport reqests\n",
     "SyntaxError: '(' was never closed": "x = 1\nx = max(1\n",

@@ -8,6 +8,7 @@ import difflib
 import errno
 import importlib
 import os
+import platform
 import sys
 import warnings
 from pathlib import Path
@@ -44,6 +45,23 @@ COMMANDS: dict[str, _Entry] = {
 }
 
 
+#: Celery's commands that are missing here, and what there is instead.
+_OTHERS = {
+    "amqp": "It talks to RabbitMQ, which a later release supports.",
+    "beat": "Periodic tasks come in a later release.",
+    "control": "Remote control comes in a later release.",
+    "events": "Events come in a later release.",
+    "graph": "See celeriac status.",
+    "inspect": "Remote control comes in a later release; celeriac status and celeriac queues tell much of it.",
+    "list": "See celeriac queues.",
+    "logtool": "Log lines can be JSON: celeriac worker --json-log.",
+    "migrate": "It moves messages between brokers; there is but one kind yet.",
+    "multi": "Let systemd or containers start several workers.",
+    "shell": "Import the app in python.",
+    "upgrade": "Old names of settings still work; celeriac doctor tells today's.",
+}
+
+
 class CommandLine(click.Group):
     """A group whose commands are in ``COMMANDS``, and whose errors are sentences."""
 
@@ -54,6 +72,8 @@ class CommandLine(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
+        if cmd_name == "worker" and platform.system() == "Windows":
+            raise Failure("A worker runs on Linux and macOS. On Windows, run it in WSL.", exit_code=exit_codes.MISUSED)
         module, _, name = entry.place.partition(":")
         command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command)
@@ -63,6 +83,8 @@ class CommandLine(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
+        if name in _OTHERS:
+            ctx.fail(f"celeriac has no command {name!r}. {_OTHERS[name]}")
         if name not in COMMANDS and not name.startswith("-"):
             close = difflib.get_close_matches(name, COMMANDS, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(COMMANDS)}."

@@ -22,8 +22,8 @@ def purge(
 ) -> None:
     """Drop the messages that wait.
 
-    Delayed ones too, and for good; without -Q those of all the app's queues. What a node has taken is not dropped, and dead letters are not
-    (see `celeriac dead purge`).
+    Delayed ones too, and for good; without -Q those of all the app's queues. What a node has taken is not dropped, and
+    dead letters are not (see `celeriac dead purge`).
     """
     broker = session.broker()
     existing = broker.queues()

@@ -24,7 +24,8 @@ __all__ = ["queues"]
 def queues(session: Session, name: str | None, limit: int, as_json: bool) -> None:
     """Show how many messages wait where.
 
-    With NAME, shows the messages at the head of that queue. "ready" messages may be taken at once, "delayed" ones wait for their time, those "in flight" are with a node.
+    With NAME, shows the messages at the head of that queue. "ready" messages may be taken at once, "delayed" ones wait
+    for their time, those "in flight" are with a node.
     """
     broker = session.broker()
     if name is not None:

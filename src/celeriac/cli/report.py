@@ -28,7 +28,8 @@ _LIBRARIES = ("click", "rich", "msgspec", "Django", "msgpack", "PyYAML", "watchf
 def report(session: Session, as_json: bool) -> None:
     """Print what a bug report needs.
 
-    That is: versions, the platform, and the app's settings without passwords. Works without an app too, and says then only what it knows.
+    That is: versions, the platform, and the app's settings without passwords. Works without an app too, and says then
+    only what it knows.
     """
     facts: dict[str, Any] = {"software": _software(), "app": None}
     if session.names_app or session.broker_url:

@@ -27,7 +27,8 @@ def result(
 ) -> None:
     """Show what became of a task.
 
-    Prints what it returned, or says why there is nothing yet. The exit status is 0 if it returned, 1 if it failed or was revoked, 75 if it is not done yet.
+    Prints what it returned, or says why there is nothing yet. The exit status is 0 if it returned, 1 if it failed or
+    was revoked, 75 if it is not done yet.
     """
     app = session.app(tasks=task is not None)
     found = app.tasks[task].AsyncResult(task_id) if task is not None else app.AsyncResult(task_id)

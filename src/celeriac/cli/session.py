@@ -41,6 +41,9 @@ class Session:
         choice = choose_app(self.app_name, os.environ)
         if choice is None:
             raise Failure(no_app(_command()), exit_code=exit_codes.MISUSED)
+        if choice.name.endswith(".py") or "/" in choice.name:
+            module = choice.name.removesuffix(".py").strip("./").replace("/", ".")
+            raise Failure(f"-A takes a module, not a file: write -A {module}.", exit_code=exit_codes.MISUSED)
         return choice
 
     @property

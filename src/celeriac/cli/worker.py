@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.util
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -105,8 +104,8 @@ def _celery_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def worker(session: Session, /, settings: tuple[str, ...], **given: Any) -> None:
     """Run tasks.
 
-    Until told to stop: Ctrl-C (or SIGTERM) finishes what runs and stops; a second one stops at once and gives back what runs. Settings may
-    follow the options: worker_async_concurrency=500.
+    Until told to stop: Ctrl-C (or SIGTERM) finishes what runs and stops; a second one stops at once and gives back what
+    runs. Settings may follow the options: worker_async_concurrency=500.
     """
     if not session.names_app:
         session.choice()  # fails, with the cure
@@ -168,9 +167,6 @@ def _refuse_and_note(given: dict[str, Any], *, quiet: bool) -> None:
 
 def _folders(app: str) -> list[Path]:
     """Return where the code is that ``--reload`` watches: the current directory and the app's package."""
-    folders = [Path.cwd()]
-    top = app.partition(":")[0].partition(".")[0]
-    spec = importlib.util.find_spec(top) if top else None
-    if spec is not None and spec.origin is not None:
-        folders.append(Path(os.path.abspath(spec.origin)).parent)  # noqa: PTH100 - not resolved
-    return folders
+    package = importlib.util.find_spec(app.partition(":")[0].partition(".")[0])
+    elsewhere = (package.submodule_search_locations if package is not None else None) or ()
+    return [Path.cwd(), *map(Path, elsewhere)]
