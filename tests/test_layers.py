@@ -58,6 +58,7 @@ CELERIAC = Rules(
         "celeriac.request": 4,
         "celeriac.result": 4,
         "celeriac.result_format": 4,
+        "celeriac.result_set": 4,
         "celeriac.result_waiter": 4,
         "celeriac.task": 4,
         "celeriac.task_logging": 4,

@@ -67,7 +67,6 @@ BILLIARD = "belongs to billiard, Celery's multiprocessing, which has no part her
 ABSENT = {
     "GroupResult": CANVAS,
     "ResultBase": CANVAS,
-    "ResultSet": CANVAS,
     "chain": CANVAS,
     "chord": CANVAS,
     "chunks": CANVAS,

@@ -155,9 +155,14 @@ class AsyncResult(Generic[R]):
         """Say whether the task has failed."""
         return self.state == states.FAILURE
 
+    @property
+    def is_at_hand(self) -> bool:
+        """The final result is known here; reading it asks nobody."""
+        return self._cache is not None
+
     def exists(self) -> bool:
         """Say whether the result backend knows anything of this id."""
-        return self._results().fetch_one(self.id) is not None
+        return self.results_backend().fetch_one(self.id) is not None
 
     # Waiting.
 
@@ -210,7 +215,7 @@ class AsyncResult(Generic[R]):
         if disable_sync_subtasks:
             assert_will_not_block()
         if self._cache is None:
-            self._results()
+            self.results_backend()
             ids = [self.id, *self._parent_ids()] if follow_parents and propagate else [self.id]
             deadline = None if timeout is None else time.monotonic() + timeout
             while self._cache is None:
@@ -237,7 +242,7 @@ class AsyncResult(Generic[R]):
             chosen = on_error if self.state in states.PROPAGATE_STATES and on_error is not None else callback
             chosen(self)
 
-        self._results()
+        self.results_backend()
         self.app.result_waiter(self.backend).call_when_ready(self.id, call)
         return self
 
@@ -252,7 +257,7 @@ class AsyncResult(Generic[R]):
         self._cache = None
         if self.parent is not None:
             self.parent.forget()
-        self._results().forget([self.id])
+        self.results_backend().forget([self.id])
 
     # The tree of results.
 
@@ -292,7 +297,7 @@ class AsyncResult(Generic[R]):
 
     # Inside.
 
-    def _results(self) -> ResultBackend:
+    def results_backend(self) -> ResultBackend:
         """Return the backend; raises ``ResultsDisabled`` with the cure where there is none."""
         backend = self.backend
         if not backend.stores_results:
@@ -305,7 +310,7 @@ class AsyncResult(Generic[R]):
     def _document(self) -> "ResultDocument":
         if self._cache is not None:
             return self._cache
-        stored = self._results().fetch_one(self.id)
+        stored = self.results_backend().fetch_one(self.id)
         if stored is None:
             return self.app.result_format.unknown(self.id)
         document = self.app.result_format.read(stored)
@@ -320,7 +325,7 @@ class AsyncResult(Generic[R]):
         on_interval: Callable[[], Any] | None,
         follow_parents: bool,
     ) -> "ResultDocument":
-        backend = self._results()
+        backend = self.results_backend()
         ids = [self.id, *self._parent_ids()] if follow_parents else [self.id]
         deadline = None if timeout is None else time.monotonic() + timeout
         while self._cache is None:

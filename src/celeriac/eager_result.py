@@ -47,6 +47,10 @@ class EagerResult(AsyncResult[R]):
     def name(self) -> str | None:
         return self._task_name
 
+    @property
+    def is_at_hand(self) -> bool:
+        return True
+
     def ready(self) -> bool:
         return True
 

@@ -44,6 +44,7 @@ from celeriac.exceptions import (
 )
 from celeriac.local import Frame, frame_variable
 from celeriac.protocol.message import Message
+from celeriac.protocol.representation import represent
 from celeriac.protocol.task_call import decode_task
 from celeriac.request import Context
 from celeriac.task_logging import CURRENT_TASK, TaskInfo
@@ -156,46 +157,50 @@ class Execution:
 
     def run(self) -> Report:
         """Run a ``def`` task. Raises nothing, whatever the task does (eagerly, Ctrl-C and the like go through)."""
-        early = self._turned_away()
-        if early is not None:
-            return early
         tokens = self._enter()
         try:
-            try:
-                self._begin()
-                if self.guard is None:
-                    retval = self._plan.runner(*self.request.args, **self.request.kwargs)
-                else:
-                    with self.guard:
+            report = self._turned_away()
+            if report is None:
+                try:
+                    self._begin()
+                    if self.guard is None:
                         retval = self._plan.runner(*self.request.args, **self.request.kwargs)
-            except BaseException as error:  # noqa: BLE001 - a task must not be able to end its child
-                report = self._conclude_error(error)
-            else:
-                report = self._conclude_value(retval)
-            self._end(report)
+                    else:
+                        with self.guard:
+                            retval = self._plan.runner(*self.request.args, **self.request.kwargs)
+                except BaseException as error:  # noqa: BLE001 - a task must not be able to end its child
+                    report = self._conclude_error(error)
+                else:
+                    report = self._conclude_value(retval)
+                self._end(report)
             return report
+        except BaseException as problem:  # noqa: BLE001 - nor a handler, nor an error of ours
+            return self._broken(problem)
         finally:
             self._leave(tokens)
 
     async def arun(self) -> Report:
         """Run an ``async def`` task. Raises nothing, except ``CancelledError`` when this coroutine is cancelled."""
-        early = self._turned_away()
-        if early is not None:
-            return early
         tokens = self._enter()
         try:
-            try:
-                self._begin()
-                coroutine = self._plan.runner(*self.request.args, **self.request.kwargs)
-                retval = await (coroutine if self.limit_coroutine is None else self.limit_coroutine(coroutine))
-            except BaseException as error:
-                if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
-                    raise
-                report = self._conclude_error(error)
-            else:
-                report = self._conclude_value(retval)
-            self._end(report)
+            report = self._turned_away()
+            if report is None:
+                try:
+                    self._begin()
+                    coroutine = self._plan.runner(*self.request.args, **self.request.kwargs)
+                    retval = await (coroutine if self.limit_coroutine is None else self.limit_coroutine(coroutine))
+                except BaseException as error:
+                    if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+                        raise
+                    report = self._conclude_error(error)
+                else:
+                    report = self._conclude_value(retval)
+                self._end(report)
             return report
+        except BaseException as problem:
+            if isinstance(problem, asyncio.CancelledError):
+                raise
+            return self._broken(problem)
         finally:
             self._leave(tokens)
 
@@ -206,6 +211,8 @@ class Execution:
             report = self._failed(error)
             self._end(report)
             return report
+        except BaseException as problem:  # noqa: BLE001 - as in run
+            return self._broken(problem)
         finally:
             self._leave(tokens)
 
@@ -323,7 +330,7 @@ class Execution:
             states.FAILURE,
             Outcome.ACK if keeps else Outcome.REJECT,
             result=result,
-            reason="" if keeps else f"The task failed and is set to keep its message then: {error!r}.",
+            reason="" if keeps else f"The task failed and is set to keep its message then: {represent(error)}.",
             exception=error,
             traceback=info.traceback,
             expected=isinstance(error, self._plan.throws),
@@ -350,7 +357,7 @@ class Execution:
     def _rejected(self, error: Reject) -> Report:
         if error.requeue:
             return self._report(states.REJECTED, Outcome.REQUEUE, exception=error)
-        reason = f"The task rejected its message: {error.reason}." if error.reason else "The task rejected its message."
+        reason = f"The task rejected its message: {_text(error.reason)}." if error.reason else "The task rejected it."
         return self._report(states.REJECTED, Outcome.REJECT, exception=error, reason=reason)
 
     def _revoked(self) -> Report:
@@ -373,6 +380,33 @@ class Execution:
                 retval=report.retval if report.exception is None else report.exception,
                 state=report.state,
             )
+        if report.exception is not None and not self.request.is_eager:
+            _let_go_of_frames(report.exception)
+            if isinstance(report.exception, Retry) and report.exception.exc is not None:
+                _let_go_of_frames(report.exception.exc)
+
+    def _broken(self, problem: BaseException) -> Report:
+        """Report that not the task but what surrounds it failed: its message is kept for a person."""
+        if self.request.is_eager:
+            raise problem
+        info = ExceptionInfo(problem)
+        info.internal = True
+        logger.critical(
+            "Task %s[%s] could not be executed.", self.task.name, self._id, exc_info=(info.type, problem, info.tb)
+        )
+        signals.task_internal_error.send(
+            sender=self.task,
+            task_id=self._id,
+            args=self.request.args,
+            kwargs=self.request.kwargs,
+            request=self.request,
+            exception=problem,
+            traceback=info.tb,
+            einfo=info,
+        )
+        self._follow_ups.clear()
+        reason = f"The task could not be executed: {represent(problem)}."
+        return self._report(states.FAILURE, Outcome.REJECT, exception=problem, traceback=info.traceback, reason=reason)
 
     # Parts.
 
@@ -443,7 +477,7 @@ class Execution:
         """Call a handler of the task; its error is logged and changes nothing, as the outcome stands."""
         try:
             handler(*args)
-        except Exception:
+        except BaseException:
             if self.request.is_eager:
                 raise
             logger.exception("%s of task %s[%s] failed.", handler.__name__, self.task.name, self._id)
@@ -480,6 +514,20 @@ def _own_part(traceback: TracebackType | None) -> TracebackType | None:
     while own is not None and own.tb_frame.f_code.co_filename.startswith(_PACKAGE):
         own = own.tb_next
     return own or traceback
+
+
+def _let_go_of_frames(error: BaseException) -> None:
+    """Drop the tracebacks, whose frames hold all that the task had in hand; their text has been made."""
+    chain: BaseException | None = error
+    seen: set[int] = set()
+    while chain is not None and id(chain) not in seen:
+        seen.add(id(chain))
+        chain.__traceback__ = None
+        chain = chain.__cause__ or chain.__context__
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else represent(value)
 
 
 def _when(moment: Any) -> dict[str, Any]:

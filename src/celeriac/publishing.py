@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from celeriac import signals
+from celeriac.brokers.base import Broker
 from celeriac.canvas import as_list
 from celeriac.exceptions import BrokerUnavailable, EncodeError, PublishUnconfirmed
 from celeriac.identifiers import node_origin, uuid
@@ -114,8 +115,8 @@ class Publisher:
 
     def __init__(self, app: "Celeriac") -> None:
         self._app = app
-        #: Queues that the broker has been told of.
-        self._declared: set[str] = set()
+        #: The broker, and the queues that it has been told of.
+        self._declared: tuple[Broker | None, set[str]] = (None, set())
 
     # From a call to a message.
 
@@ -320,7 +321,7 @@ class Publisher:
         timeout = options.get("timeout") or options.get("confirm_timeout") or self._app.conf.broker_publish_timeout
         deadline = time.monotonic() + timeout
         try:
-            self._declare(messages)
+            self._declare(broker, messages)
             broker.publish(messages, timeout=timeout)
         except BrokerUnavailable as error:
             self._send_again(messages, options, error, deadline=deadline)
@@ -337,8 +338,9 @@ class Publisher:
                 break
             time.sleep(pause)
             try:
-                self._declare(messages)
-                self._app.broker.publish(messages, timeout=max(0.0, deadline - time.monotonic()))
+                broker = self._app.broker
+                self._declare(broker, messages)
+                broker.publish(messages, timeout=max(0.0, deadline - time.monotonic()))
             except BrokerUnavailable as again:
                 error = again
                 unconfirmed = again if isinstance(again, PublishUnconfirmed) else unconfirmed
@@ -364,11 +366,14 @@ class Publisher:
                 headers=message.headers,
             )
 
-    def _declare(self, messages: Sequence[Message]) -> None:
+    def _declare(self, broker: Broker, messages: Sequence[Message]) -> None:
+        if self._declared[0] is not broker:
+            self._declared = broker, set()
+        declared = self._declared[1]
         for message in messages:
-            if message.queue not in self._declared:
-                self._app.broker.declare(self._app.queues[message.queue])
-                self._declared.add(message.queue)
+            if message.queue not in declared:
+                broker.declare(self._app.queues[message.queue])
+                declared.add(message.queue)
 
 
 def _opens_at_once(gate: Callable[[Callable[[], None]], None], publish: Callable[[], None]) -> bool:

@@ -74,51 +74,49 @@ class Context:
     def from_call(cls, call: "TaskCall", message: "Message", *, hostname: str, redelivered: bool) -> "Context":
         """Return the request of a task call that a worker has received."""
         request = cls.__new__(cls)
-        fields = request.__dict__
-        if call.headers:
-            fields.update(call.headers)
         hard, soft = call.timelimit or (None, None)
-        fields.update(
-            id=call.id,
-            task=call.task,
-            args=call.args,
-            kwargs=call.kwargs,
-            retries=call.retries,
-            called_directly=False,
-            eta=call.eta,
-            expires=call.expires,
-            hostname=hostname,
-            origin=call.origin,
-            delivery_info={
+        fields = {
+            "id": call.id,
+            "task": call.task,
+            "args": call.args,
+            "kwargs": call.kwargs,
+            "retries": call.retries,
+            "called_directly": False,
+            "eta": call.eta,
+            "expires": call.expires,
+            "hostname": hostname,
+            "origin": call.origin,
+            "delivery_info": {
                 "exchange": message.exchange,
                 "routing_key": message.routing_key or message.queue,
                 "priority": message.priority,
                 "redelivered": redelivered,
             },
-            reply_to=call.reply_to,
-            correlation_id=call.id,
-            root_id=call.root_id,
-            parent_id=call.parent_id,
-            group=call.group,
-            taskset=call.group,
-            group_index=call.group_index,
-            chain=call.chain,
-            chord=call.chord,
-            callbacks=call.callbacks,
-            errbacks=call.errbacks,
-            timelimit=call.timelimit,
-            time_limit=hard,
-            soft_time_limit=soft,
-            shadow=call.shadow,
-            ignore_result=call.ignore_result,
-            stamped_headers=call.stamped_headers,
-            stamps=call.stamps,
-            replaced_task_nesting=call.replaced_task_nesting,
-            argsrepr=call.argsrepr,
-            kwargsrepr=call.kwargsrepr,
-            headers=call.headers,
-            _message=message,
-        )
+            "reply_to": call.reply_to,
+            "correlation_id": call.id,
+            "root_id": call.root_id,
+            "parent_id": call.parent_id,
+            "group": call.group,
+            "taskset": call.group,
+            "group_index": call.group_index,
+            "chain": call.chain,
+            "chord": call.chord,
+            "callbacks": call.callbacks,
+            "errbacks": call.errbacks,
+            "timelimit": call.timelimit,
+            "time_limit": hard,
+            "soft_time_limit": soft,
+            "shadow": call.shadow,
+            "ignore_result": call.ignore_result,
+            "stamped_headers": call.stamped_headers,
+            "stamps": call.stamps,
+            "replaced_task_nesting": call.replaced_task_nesting,
+            "argsrepr": call.argsrepr,
+            "kwargsrepr": call.kwargsrepr,
+            "headers": call.headers,
+            "_message": message,
+        }
+        request.__dict__ = {**call.headers, **fields} if call.headers else fields
         return request
 
     def update(self, *args: Any, **kwargs: Any) -> None:

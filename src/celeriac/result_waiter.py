@@ -84,7 +84,7 @@ class ResultWaiter:
                 self._receivers.setdefault(task_id, []).append(receiver)
             must_wake = not self._news
             self._news = True
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # it does not survive a fork
                 self._thread = threading.Thread(target=self._run, name="celeriac-results", daemon=True)
                 self._thread.start()
             self._changed.notify()

@@ -94,6 +94,10 @@ class TaskCore(TaskOptions):
         if name != "_plan":
             self._plan = None
 
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._plan = None
+
     # The app.
 
     @property
@@ -219,11 +223,6 @@ class TaskCore(TaskOptions):
 
     def __repr__(self) -> str:
         return f"<@task: {self.name} of {self._app!r}>" if self._app is not None else f"<unbound {self.name}>"
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "__name__":
-            return type(self).__name__
-        raise AttributeError(f"The task {self.name} has no attribute {name!r}.")
 
 
 def _find_task(name: str, _module: str | None = None) -> Any:

