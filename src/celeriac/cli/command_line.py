@@ -102,6 +102,8 @@ class CommandLine(click.Group):
                 warnings.showwarning = _show_warning
                 return super().invoke(ctx)
         except KeyboardInterrupt:
+            if sys.stderr.isatty():
+                click.echo(err=True)  # ends the line on which the terminal has shown ^C
             ctx.exit(exit_codes.INTERRUPTED)
         except (click.exceptions.Exit, click.exceptions.Abort, click.ClickException):
             raise
