@@ -79,6 +79,9 @@ class Ringer:
             self._socket.close()
             self._socket = None
 
+    def __del__(self) -> None:
+        self.close()
+
 
 class Bell:
     """One waiter's bell. One thread waits; any thread may ``wake`` it."""
@@ -158,6 +161,11 @@ class Bell:
                 with contextlib.suppress(OSError):
                     (self._directory / self.name).unlink()
             self._let_go()
+
+    def __del__(self) -> None:
+        # A process may end, or forget its engine, without closing it.
+        with contextlib.suppress(AttributeError):
+            self.close()
 
     def _take_down(self) -> None:
         if self._socket is not None:

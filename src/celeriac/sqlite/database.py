@@ -10,7 +10,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from celeriac.exceptions import OperationalError
@@ -41,6 +42,9 @@ _PAUSES = (0.0002, 0.01)
 _CHECKPOINT_PAGES = 4000
 #: Bytes to which the log is cut after a large transaction.
 _LOG_LIMIT = 64 * 1024 * 1024
+#: Seconds between two looks whether the file is still there, while commit follows commit. Whoever deletes it loses what
+#: was in it; this is how long it may take until that is said.
+_VERIFY_INTERVAL = 0.05
 #: Connections that a parent had open when somebody forked behind Python's back: never to be used nor closed here.
 _abandoned: list[sqlite3.Connection] = []
 
@@ -61,10 +65,14 @@ class Database:
         self._reading = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
+        #: Which file it is, by its own word.
+        self._identity: int | None = None
         #: Device and inode of the file that the writer and the reader have open.
-        self._writer_identity: tuple[int, int] | None = None
-        self._reader_identity: tuple[int, int] | None = None
-        #: The reader has found the file to be another; the writer has not looked yet.
+        self._writer_inode: tuple[int, int] | None = None
+        self._reader_inode: tuple[int, int] | None = None
+        #: Monotonic time of the last look.
+        self._verified_at = 0.0
+        #: The file is not there any more; whoever writes next opens what is.
         self._is_lost = False
         self._is_paused = False
         self._holds_reading = False
@@ -86,6 +94,12 @@ class Database:
             self._close_reader()
         self.ringer.close()
 
+    def __del__(self) -> None:
+        # A process may end, or forget its engine, without closing it.
+        with contextlib.suppress(AttributeError):
+            self._close_writer()
+            self._close_reader()
+
     def write(
         self,
         operation: Callable[[Transaction], T],
@@ -98,21 +112,14 @@ class Database:
         An operation may be run a second time if the first was rolled back. Raises ``error``: nothing is stored then.
         """
         self._notice_fork()
-        try:
-            result, rings = self._commits.run(operation, time.monotonic() + timeout)
-        except sqlite3.Error as caught:
-            raise error(explain(caught, self.location.path)) from caught
-        except FileLostError as caught:
-            raise error(str(caught)) from caught
-        except TimeoutError as caught:
-            raise error(
-                f"The database {self.location.path} was busy with this process's own writes for {timeout:g} s. "
-                "Its disk may be too slow for what is asked of it."
-            ) from caught
-        except OperationalError as caught:
-            if isinstance(caught, error):
-                raise
-            raise error(str(caught)) from caught
+        with self._explaining(error):
+            try:
+                result, rings = self._commits.run(operation, time.monotonic() + timeout)
+            except TimeoutError as caught:
+                raise error(
+                    f"The database {self.location.path} was busy with this process's own writes for {timeout:g} s. "
+                    "Its disk may be too slow for what is asked of it."
+                ) from caught
         if rings:
             self._ring(rings)
         return result
@@ -120,18 +127,15 @@ class Database:
     def read(self, query: Callable[[sqlite3.Connection], T], *, error: type[OperationalError] = OperationalError) -> T:
         """Run a query on one state of the database; it sees everything committed before. Raises ``error``."""
         self._notice_fork()
-        if self._reader is None:
-            # Whoever writes makes the file and its schema.
-            self.write(_do_nothing, error=error)
         deadline = time.monotonic() + PATIENCE
-        try:
-            with self._reading:
-                reader = self._open_reader(deadline)
-                return _patiently(lambda: query(reader), deadline)
-        except sqlite3.Error as caught:
-            raise error(explain(caught, self.location.path)) from caught
-        except FileLostError as caught:
-            raise error(str(caught)) from caught
+        with self._explaining(error):
+            while True:
+                with self._reading:
+                    reader = self._open_reader(deadline)
+                    if reader is not None:
+                        return _patiently(partial(query, reader), deadline)
+                # Whoever writes makes the schema.
+                self._commits.run(_do_nothing, deadline)
 
     def make_bell(self) -> Bell:
         """Return a new bell for one waiter."""
@@ -205,7 +209,10 @@ class Database:
         if self._writer is None:
             self._writer = self._open_writer(deadline)
         writer = self._writer
-        _patiently(lambda: writer.execute("BEGIN IMMEDIATE"), deadline)
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            _patiently(lambda: writer.execute("BEGIN IMMEDIATE"), deadline)
         return writer
 
     def _open_writer(self, deadline: float) -> sqlite3.Connection:
@@ -218,20 +225,31 @@ class Database:
                     "gives SQLite no shared memory. It must be on a local disk."
                 )
             _patiently(lambda: self._prepare_schema(connection), deadline)
-            identity = self._look()
+            (identity,) = _patiently(lambda: connection.execute(QUERIES["identity"]).fetchone(), deadline)
+            self._writer_inode = self._look()
         except BaseException:
             connection.close()
             raise
-        if self._writer_identity not in {None, identity}:
+        if identity != self._identity:
+            self._identity = identity
             self.generation += 1
-        self._writer_identity = identity
         return connection
 
-    def _open_reader(self, deadline: float) -> sqlite3.Connection:
+    def _open_reader(self, deadline: float) -> sqlite3.Connection | None:
+        """Return the reader, or None if the database has to be made first."""
         if self._reader is None:
-            self._reader = self._connect(deadline)
-            self._reader_identity = self._look()
-        elif self._look() != self._reader_identity:
+            connection = self._connect(deadline)
+            try:
+                is_made = _patiently(lambda: self._check_schema(connection), deadline)
+            except BaseException:
+                connection.close()
+                raise
+            if not is_made:
+                connection.close()
+                return None
+            self._reader = connection
+            self._reader_inode = self._look()
+        elif self._look() != self._reader_inode:
             self._close_reader()
             self._is_lost = True
             raise self._lost()
@@ -293,8 +311,12 @@ class Database:
 
     def _verify(self) -> None:
         """Find out after a commit whether it went into a file that has been deleted or replaced."""
-        if self._look() != self._writer_identity:
-            self._close_writer()
+        now = time.monotonic()
+        if now - self._verified_at < _VERIFY_INTERVAL:
+            return
+        self._verified_at = now
+        if self._look() != self._writer_inode:
+            self._is_lost = True
             raise self._lost()
 
     def _look(self) -> tuple[int, int] | None:
@@ -323,6 +345,20 @@ class Database:
         if unheard:
             with contextlib.suppress(OperationalError):
                 self.forget_bells(unheard)
+
+    @contextlib.contextmanager
+    def _explaining(self, error: type[OperationalError]) -> Iterator[None]:
+        """Turn what SQLite raises into sentences, and every error of ours into the kind the caller raises."""
+        try:
+            yield
+        except sqlite3.Error as caught:
+            raise error(explain(caught, self.location.path)) from caught
+        except FileLostError as caught:
+            raise error(str(caught)) from caught
+        except OperationalError as caught:
+            if isinstance(caught, error):
+                raise
+            raise error(str(caught)) from caught
 
     def _close_writer(self) -> None:
         writer, self._writer = self._writer, None

@@ -1,6 +1,9 @@
 -- Every statement of the SQLite engines, by name. What a colon begins is a parameter; a JSON parameter is a JSON array.
 -- INDEXED BY: the plan shall not depend on statistics, and a missing index shall be an error, not a slow query.
 
+-- name: identity
+SELECT value FROM counter WHERE name = 'identity';
+
 -- Queues
 
 -- name: declare_queue

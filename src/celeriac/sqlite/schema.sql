@@ -21,11 +21,12 @@ CREATE INDEX message_delayed ON message (queue, not_before) WHERE node IS NULL A
 CREATE INDEX message_in_flight ON message (node) WHERE node IS NOT NULL;
 
 -- 'execution': the number of the last take. It never falls, so it fences results.
+-- 'identity': tells this file from another one of the same name that took its place.
 CREATE TABLE counter (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO counter (name, value) VALUES ('execution', 0);
+INSERT INTO counter (name, value) VALUES ('execution', 0), ('identity', random());
 
 CREATE TABLE dead_letter (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

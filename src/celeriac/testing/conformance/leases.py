@@ -35,13 +35,13 @@ class Leases(BrokerHarness):
 
     def test_while_a_lease_is_renewed_nobody_gets_the_deliveries(self) -> None:
         self.publish()
-        holder = self.consumer(lease=_LEASE)
+        holder = self.consumer(lease=2 * _LEASE)
         rescuer = self.consumer(node="two@conformance", lease=_LEASE)
         [delivery] = self.receive(holder)
-        deadline = time.monotonic() + 4 * _LEASE
+        deadline = time.monotonic() + 5 * _LEASE
         while time.monotonic() < deadline:
             assert holder.renew()
-            assert rescuer.renew()
+            rescuer.renew()
             assert rescuer.recover() == 0
             assert rescuer.receive(1, _LEASE / 10) == []
         self.settle(holder, delivery)
@@ -140,7 +140,8 @@ class Leases(BrokerHarness):
 
     def _recover(self, rescuer: Consumer) -> int:
         def attempt() -> int:
-            assert rescuer.renew()
+            # On a busy machine a short lease may end between two renewals; then it begins anew.
+            rescuer.renew()
             return rescuer.recover()
 
         return until(attempt, pause=0.05)
