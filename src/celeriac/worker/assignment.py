@@ -1,7 +1,8 @@
 """An assignment: one delivery as the node handles it, from the broker's hand to its settlement."""
 
 import enum
-from dataclasses import dataclass, replace
+
+from msgspec import Struct, structs
 
 from celeriac.brokers.base import Delivery
 from celeriac.exceptions import UnreadableMessage
@@ -18,8 +19,7 @@ class LaneKind(enum.IntEnum):
     ASYNC = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
+class Assignment(Struct, frozen=True, kw_only=True):
     """A delivery, with what the node has read of its head."""
 
     delivery: Delivery
@@ -40,7 +40,7 @@ class Assignment:
 
     def with_verdict(self, verdict: Verdict) -> "Assignment":
         """Return it with its end decided; it may be reported by any child, beside others."""
-        return replace(self, verdict=verdict, suspect=False)
+        return structs.replace(self, verdict=verdict, suspect=False)
 
 
 def assign(delivery: Delivery, tasks: dict[str, TaskFacts]) -> Assignment:

@@ -27,6 +27,8 @@ class Outbox:
         self._frames: list[Frame] = []
         self._oldest = 0.0
         self._lock = threading.Lock()
+        #: The thread looks after what there is.
+        self._is_watched = False
         self._some = threading.Event()
         self._thread = threading.Thread(target=self._run, name="celeriac-outbox", daemon=True)
         self._thread.start()
@@ -44,7 +46,8 @@ class Outbox:
             return
         if len(self._frames) >= _BIG or time.monotonic() - self._oldest > _OLD:
             self.flush()
-        elif not self._some.is_set():
+        elif not self._is_watched:
+            self._is_watched = True
             self._some.set()
 
     def flush(self) -> None:
@@ -56,14 +59,17 @@ class Outbox:
         if self._frames:
             frames, self._frames = self._frames, []
             self._send(frames)
-        self._some.clear()
 
     def _run(self) -> None:
+        # While frames come it looks now and then by itself: to be told of each batch would cost more than the look.
         while True:
             self._some.wait()
             time.sleep(_OLD)
             with self._lock:
-                if self._frames and time.monotonic() - self._oldest >= _OLD:
+                if not self._frames:
+                    self._some.clear()
+                    self._is_watched = False
+                elif time.monotonic() - self._oldest >= _OLD:
                     try:
                         self._send_all()
                     except OSError:
