@@ -9,7 +9,7 @@ from celeriac.brokers.base import Broker
 from celeriac.cli.checks.engines import check_file
 from celeriac.cli.checks.finding import Grade
 from celeriac.version import __version__
-from tests.cli.conftest import Project, bury, message
+from tests.cli.conftest import Project, bury, message, wait_until
 
 
 def wrong_things(project: Project, name: str) -> list[str]:
@@ -73,8 +73,6 @@ def test_what_a_dead_node_had_is_wrong_while_no_other_runs(project: Project, bro
     )
     worker = project.worker()
     project.app("call", f"{project.name}.sleep")
-    from tests.cli.conftest import wait_until
-
     wait_until((project.directory / "asleep").exists, "running")
     worker.end(signal.SIGKILL)
     assert any("1 message of queue celery were with a node" in each for each in wrong_things(project, project.name))

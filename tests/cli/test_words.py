@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from celeriac.cli.output import ago, count_of, duration, shown_value
-from celeriac.cli.user_traceback import last_line, user_part
+from celeriac.cli.user_traceback import named_error, user_part
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,13 @@ Traceback (most recent call last):
            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   File "/app/tasks.py", line 3, in <module>
     import helper
+  File "/app/.venv/lib/python3.11/site-packages/library/__init__.py", line 7, in <module>
+    import more
   File "/lib/helper.py", line 1, in <module>
     x = 1 / 0
         ~~^~~
 ZeroDivisionError: division by zero
+in two lines
 """
 
 
@@ -69,9 +72,9 @@ def test_of_a_traceback_the_users_lines_remain():
     assert user_part(TRACEBACK, directory=Path("/app")) == (
         "  tasks.py, line 3\n    import helper\n  /lib/helper.py, line 1\n    x = 1 / 0\n        ~~^~~"
     )
-    assert last_line(TRACEBACK) == "ZeroDivisionError: division by zero"
+    assert named_error(TRACEBACK) == "ZeroDivisionError: division by zero"
 
 
 def test_a_traceback_of_nobodys_has_no_users_part():
     assert user_part("", directory=Path("/")) == ""
-    assert last_line("") == ""
+    assert named_error("") == ""

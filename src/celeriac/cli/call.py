@@ -93,7 +93,7 @@ def _unknown_task(app: "Celeriac", name: str) -> str:
     if likely:
         cure = f"Did you mean {likely[0]}?"
     elif names:
-        cure = f"There are: {', '.join(names[:10])}{' …' if len(names) > 10 else ''}."
+        cure = f"There are: {', '.join(names[:10])}{' and more' if len(names) > 10 else ''}."
     else:
         cure = "It has none: import the modules of your tasks in the app's module, or name them in the setting imports."
     return f"There is no task {name!r} in the app {app.main!r}. {cure} (--unregistered publishes it all the same.)"

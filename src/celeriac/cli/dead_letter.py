@@ -93,4 +93,4 @@ def _fact(name: str, text: str) -> str:
 
 
 def _excerpt(data: bytes) -> str:
-    return repr(data[:_SHOWN]) + (" …" if len(data) > _SHOWN else "")
+    return repr(data[:_SHOWN]) + (" ..." if len(data) > _SHOWN else "")

@@ -8,7 +8,7 @@ from typing import IO, Any
 import click
 
 from celeriac.cli import exit_codes
-from celeriac.cli.user_traceback import last_line, user_part
+from celeriac.cli.user_traceback import named_error, user_part
 from celeriac.exceptions import (
     CeleriacError,
     ContentDisallowed,
@@ -76,7 +76,7 @@ def app_failure(name: str, error: BaseException) -> Failure:
 def _boot_failure(error: ImproperlyConfigured) -> Failure:
     """Return how to show that a process of the worker's could not import the app: the cause holds its traceback."""
     text = str(error.__cause__)
-    named = last_line(text)
+    named = named_error(text)
     is_ours = named.startswith("celeriac.exceptions.")
     return _import_failure("", text, sentence=named.partition(": ")[2] if is_ours else "")
 
@@ -86,4 +86,4 @@ def _import_failure(name: str, text: str, *, sentence: str) -> Failure:
     if sentence:
         return Failure(sentence, exit_code=exit_codes.MISUSED, details=details)
     app = f"The app {name!r}" if name else "The app"
-    return Failure(f"{app} cannot be imported. {last_line(text)}", exit_code=exit_codes.MISUSED, details=details)
+    return Failure(f"{app} cannot be imported. {named_error(text)}", exit_code=exit_codes.MISUSED, details=details)

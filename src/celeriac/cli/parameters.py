@@ -79,7 +79,7 @@ class _Queues(click.ParamType[Any]):
             if any(character.isspace() or not character.isprintable() for character in name):
                 self.fail(f"{name!r} is no name for a queue: it holds a space or a control character.", param, ctx)
             if len(name.encode()) > _LONGEST_NAME:
-                self.fail(f"{name[:20]!r}… is too long for a queue: {_LONGEST_NAME} bytes are possible.", param, ctx)
+                self.fail(f"{name[:20]!r}... is too long for a queue: {_LONGEST_NAME} bytes are possible.", param, ctx)
         return names
 
 

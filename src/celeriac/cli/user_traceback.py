@@ -4,16 +4,16 @@ Works on the text of a traceback, because a worker's processes report theirs as 
 """
 
 import re
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["last_line", "user_part"]
+__all__ = ["named_error", "user_part"]
 
 _PACKAGE = str(Path(__file__).parents[1])
 _PLACE = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
-#: A line of ``~~~^^^^`` below a source line.
-_MARKS = re.compile(r"^[\s~^]+$")
+_STANDARD_LIBRARY = f"{sysconfig.get_path('stdlib')}/"
 
 
 class _Frame(NamedTuple):
@@ -22,45 +22,56 @@ class _Frame(NamedTuple):
     source: list[str]
 
     @property
-    def is_users(self) -> bool:
-        """Say whether it is in code of the user's, or of a library that they use."""
-        return not self.file.startswith((f"{_PACKAGE}/", "<frozen ")) and not self.file.endswith(
-            "/importlib/__init__.py"
+    def is_library(self) -> bool:
+        """Say whether it is in an installed library or in Python's own."""
+        return (
+            self.file.startswith(_STANDARD_LIBRARY) or "/site-packages/" in self.file or "dist-packages/" in self.file
         )
+
+    @property
+    def is_machinery(self) -> bool:
+        """Say whether it is celeriac's, or Python's way to import."""
+        is_import = self.file.startswith("<frozen ") or self.file.endswith("/importlib/__init__.py")
+        return is_import or self.file.startswith(f"{_PACKAGE}/")
 
 
 def user_part(traceback: str, *, directory: Path) -> str:
     """Return file, line and source of each frame that is the user's, paths relative to ``directory``.
 
-    Of an error with a cause the last traceback counts. Empty when no frame is the user's.
+    Of libraries only the frame that raised is shown. Of an error with a cause the last traceback counts. Empty when no
+    frame is the user's.
     """
+    frames = [frame for frame in _frames(traceback) if not frame.is_machinery]
     lines: list[str] = []
-    for frame in _frames(traceback):
-        if frame.is_users:
+    for frame in frames:
+        if frame is frames[-1] or not frame.is_library:
             lines.append(f"  {_shown(frame.file, directory)}, line {frame.line}")
             lines += [f"    {source}" for source in frame.source]
     return "\n".join(lines)
 
 
-def last_line(traceback: str) -> str:
+def named_error(traceback: str) -> str:
     """Return the line of a traceback that names the error, e.g. ``ValueError: no``."""
-    named = [line for line in traceback.splitlines() if line and not line.startswith((" ", "Traceback "))]
-    return named[-1] if named else ""
+    return next((line for line in _last_part(traceback) if line and not line.startswith(" ")), "")
 
 
 def _frames(traceback: str) -> Iterator[_Frame]:
-    last = traceback.rpartition("Traceback (most recent call last):\n")[2]
     frame: _Frame | None = None
-    for line in last.splitlines():
+    for line in _last_part(traceback):
         place = _PLACE.match(line)
         if place is not None:
             if frame is not None:
                 yield frame
             frame = _Frame(place["file"], place["line"], [])
-        elif frame is not None and line.startswith("    ") and not (_MARKS.match(line) and frame.is_users is False):
+        elif frame is not None and line.startswith("    "):
             frame.source.append(line[4:])
     if frame is not None:
         yield frame
+
+
+def _last_part(traceback: str) -> list[str]:
+    """Return the lines of the last of the tracebacks that belong together."""
+    return traceback.rpartition("Traceback (most recent call last):\n")[2].splitlines()
 
 
 def _shown(file: str, directory: Path) -> str:

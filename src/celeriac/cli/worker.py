@@ -84,7 +84,7 @@ def _celery_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--loglevel",
     type=LOG_LEVEL,
     metavar="LEVEL",
-    help="DEBUG, INFO, WARNING …  [default: INFO]",
+    help="DEBUG, INFO, WARNING, ERROR.  [default: INFO]",
 )
 @click.option("-f", "--logfile", metavar="FILE", help="Append the log to this file.")
 @click.option("--json-log", is_flag=True, help="Log lines of JSON.")
