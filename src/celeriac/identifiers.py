@@ -2,15 +2,35 @@
 
 import os
 import socket
+import time
+from collections.abc import Iterator
 
-__all__ = ["gethostname", "node_origin", "uuid"]
+__all__ = ["gethostname", "node_origin", "uuid", "uuids"]
 
 
 def uuid() -> str:
-    """Return a new random id, in the form of a version 4 UUID."""
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    """Return a new id: a version 7 UUID, which begins with the time and ends with 62 random bits.
+
+    What is stored under ids made one after the other so lies side by side: a store that holds a million results writes
+    one page for many new ones, not a page for each.
+    """
+    return _form(os.urandom(8).hex())
+
+
+def uuids(count: int) -> Iterator[str]:
+    """Yield so many ids; cheaper than one by one."""
+    digits = os.urandom(8 * count).hex()
+    return (_form(digits[start : start + 16]) for start in range(0, len(digits), 16))
+
+
+def _form(digits: str) -> str:
+    """Return a UUID of this moment and sixteen random hexadecimal digits."""
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    head = f"{milliseconds:012x}"
+    # Twelve bits for the fraction of the millisecond.
+    fraction = (nanoseconds << 12) // 1_000_000
+    variant = "89ab"[int(digits[0], 16) & 3]
+    return f"{head[:8]}-{head[8:]}-7{fraction:03x}-{variant}{digits[1:4]}-{digits[4:]}"
 
 
 class _Host:

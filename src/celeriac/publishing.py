@@ -17,7 +17,7 @@ from celeriac import signals
 from celeriac.brokers.base import Broker
 from celeriac.canvas import as_list
 from celeriac.exceptions import BrokerUnavailable, EncodeError, PublishUnconfirmed
-from celeriac.identifiers import node_origin, uuid
+from celeriac.identifiers import node_origin, uuid, uuids
 from celeriac.local import Frame, current_frame
 from celeriac.protocol import serialization
 from celeriac.protocol.message import Message
@@ -156,6 +156,27 @@ class Publisher:
             message = self._announce(call, message, options, route, task)
         return message
 
+    def messages(
+        self, name: str, calls: Sequence[Sequence[Any]], options: dict[str, Any], *, task: "TaskCore"
+    ) -> list[Message]:
+        """Return the messages of many calls of one task with the same options, each call its positional arguments.
+
+        What the options say is worked out once. Raises what ``message`` raises.
+        """
+        if options.get("task_id") is not None:
+            raise TypeError(f"Many calls of {name} cannot have one task_id; leave it out.")
+        if signals.before_task_publish.receivers or not calls:
+            return [self.message(name, args, None, dict(options), task=task) for args in calls]
+        # The first one finds out what is wrong with the options, and what they mean.
+        first = self.message(name, calls[0], None, options, task=task)
+        fields = self._fields(name, options)
+        find_route = self._app.router.route
+        messages = [first]
+        for args, task_id in zip(calls[1:], uuids(len(calls) - 1), strict=True):
+            call = TaskCall(task=name, id=task_id, args=args, **fields)
+            messages.append(self._encode(call, options, find_route(name, args, options=options, task=task), task))
+        return messages
+
     def follow_up(
         self,
         name: str,
@@ -173,17 +194,21 @@ class Publisher:
         return message
 
     def _call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: dict[str, Any]) -> TaskCall:
+        fields = self._fields(name, options)
+        fields.setdefault("id", uuid())
+        return TaskCall(task=name, args=args, kwargs=kwargs, **fields)
+
+    def _fields(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         # Only what was given costs anything.
         fields = {
             _FIELDS[option]: value for option, value in options.items() if option in _FIELDS and value is not None
         }
         if not options.keys().isdisjoint(_TO_BE_READ):
             fields.update(self._read(name, options))
-        fields.setdefault("id", uuid())
         fields.setdefault("origin", node_origin())
         fields.setdefault("ignore_result", None)
         fields.setdefault("reply_to", self._app.reply_address)
-        return TaskCall(task=name, args=args, kwargs=kwargs, **fields)
+        return fields
 
     def _read(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields that are not simply as the options say."""

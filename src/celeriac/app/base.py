@@ -1,15 +1,14 @@
 """The app: settings, the registry of tasks, and the collaborators they share."""
 
-import itertools
 import warnings
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self, TypeVar, overload
 
 from celeriac.app import builtins as _builtins  # noqa: F401 - its tasks become part of every app
 from celeriac.app.connections import creator_directory
 from celeriac.app.decorator import BoundDecorator, CoroutineTask, Decorator, FunctionTask
 from celeriac.app.shared import apps, current_apps_task, share
-from celeriac.app.task import P, R, Task, note_child
+from celeriac.app.task import P, R, Task, batches, note_child
 from celeriac.app.tasks import AppWithTasks
 from celeriac.async_result import AsyncResult
 from celeriac.canvas import Signature, signature
@@ -20,9 +19,6 @@ from celeriac.protocol.message import Message
 __all__ = ["Celeriac", "Celery", "shared_task"]
 
 TaskType = TypeVar("TaskType", bound=Task[..., Any])
-
-#: Messages that are published in one step by ``publish_many``.
-BATCH = 1000
 
 
 class Celeriac(AppWithTasks):
@@ -121,7 +117,7 @@ class Celeriac(AppWithTasks):
         Each thousand is published whole or not at all; an error leaves the thousands before it published.
         """
         results: list[AsyncResult[R]] = []
-        for batch in _batches(signatures):
+        for batch in batches(signatures):
             if self.conf.task_always_eager:
                 results += [each.apply_async() for each in batch]
                 continue
@@ -133,7 +129,7 @@ class Celeriac(AppWithTasks):
     async def apublish_many(self, signatures: Iterable[Signature[R]]) -> list[AsyncResult[R]]:
         """``publish_many`` without blocking the event loop."""
         results: list[AsyncResult[R]] = []
-        for batch in _batches(signatures):
+        for batch in batches(signatures):
             if self.conf.task_always_eager:
                 results += [await each.aapply_async() for each in batch]
                 continue
@@ -222,12 +218,6 @@ def shared_task(*args: Any, **options: Any) -> Any:
     if len(args) > 1 or (args and not callable(args[0])):
         raise TypeError("@shared_task takes one function, and options as keyword arguments.")
     return decorate(args[0]) if args else decorate
-
-
-def _batches(signatures: Iterable[Signature[R]]) -> Iterator[list[Signature[R]]]:
-    iterator = iter(signatures)
-    while batch := list(itertools.islice(iterator, BATCH)):
-        yield batch
 
 
 def _make_default_app() -> Celeriac:

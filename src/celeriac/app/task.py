@@ -1,7 +1,8 @@
 """A task: a function (or class) that can be called later, elsewhere."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from celeriac.app.call_options import CallOptions
@@ -12,10 +13,15 @@ from celeriac.backends.base import StoredResult
 from celeriac.canvas import Signature
 from celeriac.eager_result import EagerResult
 from celeriac.local import denied_join_result, get_current_worker_task
+from celeriac.protocol.message import Message
 from celeriac.request import Context
 
 __all__ = ["Context", "Task"]
 
+#: Messages that are published in one step.
+BATCH = 1000
+
+Item = TypeVar("Item")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -92,11 +98,27 @@ class Task(RetryingTask, Generic[P, R]):
         ``tasks.send.delay_many([(1,), (2,), (3,)])`` costs little more than one ``delay``. The options hold for all.
         For calls of different tasks, or with keyword arguments, see ``app.publish_many``.
         """
-        return self.app.publish_many(self.signature(args, options=dict(options)) for args in calls)
+        results: list[Result[R]] = []
+        for batch in batches(calls):
+            chosen, messages = self._many(batch, options)
+            if self.app.conf.task_always_eager:
+                results += [self._apply_instead(args, None, dict(chosen)) for args in batch]
+            else:
+                self.app.publisher.send(messages, options=chosen)
+                results += self._results(messages, chosen)
+        return results
 
     async def adelay_many(self, calls: Iterable[Sequence[Any]], **options: Unpack[CallOptions]) -> list[Result[R]]:
         """``delay_many`` without blocking the event loop."""
-        return await self.app.apublish_many(self.signature(args, options=dict(options)) for args in calls)
+        results: list[Result[R]] = []
+        for batch in batches(calls):
+            chosen, messages = self._many(batch, options)
+            if self.app.conf.task_always_eager:
+                results += [await self.aapply_async(args, **options) for args in batch]
+            else:
+                await self.app.publisher.asend(messages, options=chosen)
+                results += self._results(messages, chosen)
+        return results
 
     # Running here and now.
 
@@ -196,9 +218,7 @@ class Task(RetryingTask, Generic[P, R]):
     ) -> dict[str, Any]:
         """Return the options of a call with the task's own beneath; raises ``TypeError`` for unfit arguments."""
         plan = self.plan
-        typing = self.typing
-        if self.app.strict_typing if typing is None else typing:
-            plan.arity.check(self.name, () if args is None else args, {} if kwargs is None else kwargs)
+        self._check(() if args is None else args, {} if kwargs is None else kwargs)
         if plan.options:
             options = {**plan.options, **{name: value for name, value in options.items() if value is not None}}
         if options.get("ignore_result") is None:
@@ -206,6 +226,11 @@ class Task(RetryingTask, Generic[P, R]):
         if plan.has_shadow_name and not options.get("shadow"):
             options["shadow"] = self.shadow_name(args, kwargs, options)
         return options
+
+    def _check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        typing = self.typing
+        if self.app.strict_typing if typing is None else typing:
+            self.plan.arity.check(self.name, args, kwargs)
 
     @staticmethod
     def _options(options: Any, task_id: str | None, link: Any, link_error: Any, shadow: str | None) -> dict[str, Any]:
@@ -227,6 +252,22 @@ class Task(RetryingTask, Generic[P, R]):
         with denied_join_result():
             return cast("EagerResult[R]", run_eagerly(self, args, kwargs, options))
 
+    def _many(self, calls: Sequence[Sequence[Any]], options: Any) -> tuple[dict[str, Any], list[Message]]:
+        """Return the options of many calls, and their messages, unless they are to be run here and now."""
+        for args in calls:
+            if not isinstance(args, (list, tuple)):
+                raise TypeError(
+                    f"Each call of many is a tuple of arguments, and {args!r:.100} is none: write ({args!r:.100},)."
+                )
+            self._check(args, {})
+        chosen = self.call_options(calls[0], None, dict(options))
+        if self.app.conf.task_always_eager:
+            return chosen, []
+        return chosen, self.app.publisher.messages(self.name, calls, chosen, task=self)
+
+    def _results(self, messages: Sequence[Message], options: Mapping[str, Any]) -> list[Result[R]]:
+        return [self._result(message.id, options) for message in messages]
+
     def _result(self, task_id: str, options: Mapping[str, Any]) -> Result[R]:
         """Return the result of a call that has been published, noted as a child of the running one."""
         result: Result[R] = Result(task_id, self._backend, self.name, self.app)
@@ -245,6 +286,13 @@ class Task(RetryingTask, Generic[P, R]):
         if task_id != request.id:
             request = Context(id=task_id, task=self.name, hostname=request.hostname)
         return self.app.result_format.write(request, state, meta)
+
+
+def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield the items in lists of as many as are published in one step."""
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, BATCH)):
+        yield batch
 
 
 def note_child(result: Result[Any], options: Mapping[str, Any]) -> None:

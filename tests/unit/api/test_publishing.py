@@ -244,6 +244,33 @@ def test_many_are_published_in_one_round_trip(app: Celeriac, monkeypatch: pytest
     assert app.broker.peek("slow")[0].id == results[1].id
 
 
+def test_many_calls_are_checked_before_any_is_published(add: Any) -> None:
+    for calls, error, sentence in (
+        ([(1,), ()], TypeError, "missing a required argument"),
+        ([(1,), 2], TypeError, r"2 is none: write \(2,\)"),
+        (["ab"], TypeError, "'ab' is none"),
+        ([(1,), (object(),)], EncodeError, r"argument 1 \(x\)"),
+    ):
+        with pytest.raises(error, match=sentence):
+            add.delay_many(calls)
+    with pytest.raises(TypeError, match="cannot have one task_id"):
+        add.delay_many([(1,), (2,)], task_id="a")
+    assert add.delay_many([]) == []
+    assert add.app.broker.size("celery").ready == 0
+
+
+def test_receivers_see_each_of_many(add: Any, bench: Bench) -> None:
+    def before(headers: dict[str, Any], body: Any, **_: Any) -> None:
+        headers["first"] = body[0][0]
+
+    signals.before_task_publish.connect(before)
+    try:
+        add.delay_many([(1,), (2,)], countdown=0, expires=60)
+    finally:
+        signals.before_task_publish.disconnect(before)
+    assert [message.headers["first"] for message in bench.messages()] == [1, 2]
+
+
 def test_receivers_may_add_headers_and_change_arguments_before_publishing(add: Any, bench: Bench) -> None:
     after: list[Any] = []
 
