@@ -168,6 +168,8 @@ class MemoryConsumer(Consumer):
             self.add_queue(queue)
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
+        if limit <= 0:
+            return []
         deadline = time.monotonic() + timeout
         with self._store.changed:
             while True:
@@ -248,7 +250,7 @@ class MemoryConsumer(Consumer):
         redelivered, row.was_taken = row.was_taken, True
         row.node, row.execution = self._node_number, next(self._store.executions)
         return Delivery(
-            tag=row.number,
+            tag=f"{row.number}-{row.execution}",
             queue=row.message.queue,
             envelope=envelopes.encode(row.message),
             execution=row.execution,
@@ -261,7 +263,7 @@ class MemoryConsumer(Consumer):
         return max(0.0, min([remaining, *moments]))
 
     def _find(self, delivery: Delivery) -> Row | None:
-        row = self._store.rows.get(delivery.tag) if isinstance(delivery.tag, int) else None
+        row = self._store.rows.get(int(str(delivery.tag).partition("-")[0]))
         return row if row is not None and row.execution == delivery.execution else None
 
     def _still_ours(self, settlements: Sequence[Settlement]) -> list[Settlement]:

@@ -32,7 +32,7 @@ class Place(enum.Enum):
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """One message; ``number`` is its place in the order of arrival, and its tag."""
+    """One message; ``number`` is its place in the order of arrival."""
 
     number: int
     message: Message

@@ -267,6 +267,8 @@ class Database:
                 _pragma(connection, f"wal_autocheckpoint = {_CHECKPOINT_PAGES}")
                 _pragma(connection, f"journal_size_limit = {_LOG_LIMIT}")
                 _pragma(connection, "cache_size = -8000")
+                # Statements that change many rows keep the old ones aside: not in a file of their own each time.
+                _pragma(connection, "temp_store = MEMORY")
             except BaseException:
                 connection.close()
                 raise

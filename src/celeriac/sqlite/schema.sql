@@ -7,7 +7,7 @@ CREATE TABLE queue (
 
 -- A message from publish to settlement. It is ready (node and not_before are null), delayed (node is null) or in flight.
 CREATE TABLE message (
-    id INTEGER PRIMARY KEY,                 -- the order of arrival; the delivery's tag
+    id INTEGER PRIMARY KEY,                 -- the order of arrival
     queue TEXT NOT NULL,
     urgency INTEGER NOT NULL,               -- minus the priority, so that the index runs in the order of delivery
     not_before REAL,                        -- null once it is due

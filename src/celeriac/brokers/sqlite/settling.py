@@ -12,17 +12,27 @@ from celeriac.sqlite.group_commit import Transaction
 from celeriac.sqlite.queries import QUERIES
 from celeriac.sqlite.results import store_results
 
-__all__ = ["Plan", "pick_ours"]
+__all__ = ["Plan", "make_tag", "pick_ours"]
+
+
+def make_tag(number: int, execution: int) -> str:
+    """Return a delivery's tag: the row alone would name every receipt of the message, and is used again for others."""
+    return f"{number}-{execution}"
+
+
+def _number(settlement: Settlement) -> int:
+    """Return the row that a settlement is about."""
+    return int(str(settlement.delivery.tag).partition("-")[0])
 
 
 def pick_ours(connection: sqlite3.Connection, settlements: Sequence[Settlement]) -> list[Settlement]:
     """Return those whose message nobody has taken since, each delivery once."""
-    tags = json.dumps([settlement.delivery.tag for settlement in settlements])
-    executions = dict(connection.execute(QUERIES["executions"], (tags,)).fetchall())
+    numbers = [_number(settlement) for settlement in settlements]
+    executions = dict(connection.execute(QUERIES["executions"], (json.dumps(numbers),)).fetchall())
     return [
         settlement
-        for settlement in settlements
-        if executions.pop(settlement.delivery.tag, 0) == settlement.delivery.execution
+        for number, settlement in zip(numbers, settlements, strict=True)
+        if executions.pop(number, 0) == settlement.delivery.execution
     ]
 
 
@@ -70,29 +80,31 @@ class Plan:
 
     def _end(self, transaction: Transaction, ours: Sequence[Settlement]) -> None:
         connection = transaction.connection
-        gone: list[int | str] = []
-        back: list[Settlement] = []
+        gone: list[int] = []
+        back: list[int] = []
+        back_to: set[str] = set()
         for settlement in ours:
             match settlement.outcome:
                 case Outcome.ACK:
-                    gone.append(settlement.delivery.tag)
+                    gone.append(_number(settlement))
                 case Outcome.REQUEUE:
-                    back.append(settlement)
+                    back.append(_number(settlement))
+                    back_to.add(settlement.delivery.queue)
                 case Outcome.REJECT:
                     self._bury(connection, settlement)
-                    gone.append(settlement.delivery.tag)
+                    gone.append(_number(settlement))
                 case Outcome.REPLACE:
                     self._replace(transaction, settlement)
         if gone:
             connection.execute(QUERIES["delete_messages"], (json.dumps(gone),))
         if back:
-            connection.execute(QUERIES["requeue"], (json.dumps([settlement.delivery.tag for settlement in back]),))
-            ring_queues(transaction, {settlement.delivery.queue for settlement in back}, own_bell=self._own_bell)
+            connection.execute(QUERIES["requeue"], (json.dumps(back),))
+            ring_queues(transaction, back_to, own_bell=self._own_bell)
 
     def _replace(self, transaction: Transaction, settlement: Settlement) -> None:
         row = self._replacements[id(settlement)]
         transaction.connection.execute(QUERIES["declare_queue"], (row.queue,))
-        transaction.connection.execute(QUERIES["replace"], (*row, settlement.delivery.tag))
+        transaction.connection.execute(QUERIES["replace"], (*row, _number(settlement)))
         ring_queues(transaction, (row.queue,), own_bell=self._own_bell)
 
     def _bury(self, connection: sqlite3.Connection, settlement: Settlement) -> None:

@@ -24,6 +24,11 @@ class Receiving(BrokerHarness):
         assert len(consumer.receive(3, 1)) == 3
         assert len(consumer.receive(3, 1)) == 2
 
+    def test_with_a_limit_of_nothing_nothing_is_taken(self) -> None:
+        self.publish()
+        assert self.consumer().receive(0, 0.05) == []
+        assert self.broker.size(self.queue).ready == 1
+
     def test_what_is_in_flight_is_not_taken_again(self) -> None:
         self.publish()
         first, second = self.consumer(), self.consumer(node="two@conformance")
