@@ -43,6 +43,7 @@ CELERIAC = Rules(
         # 4 API
         "celeriac.app": 4,
         "celeriac.async_result": 4,
+        "celeriac.call_options": 4,
         "celeriac.canvas": 4,
         "celeriac.config_loading": 4,
         "celeriac.dotted_name": 4,
@@ -55,6 +56,7 @@ CELERIAC = Rules(
         "celeriac.log_formatters": 4,
         "celeriac.log_streams": 4,
         "celeriac.publishing": 4,
+        "celeriac.report": 4,
         "celeriac.request": 4,
         "celeriac.result": 4,
         "celeriac.result_format": 4,

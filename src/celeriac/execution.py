@@ -16,15 +16,12 @@ node settles as one step.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from contextvars import Token
-from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,7 +30,7 @@ from celeriac import signals, states
 from celeriac.backends.base import StoredResult
 from celeriac.brokers.base import Outcome
 from celeriac.canvas import Signature, maybe_signature
-from celeriac.einfo import ExceptionInfo
+from celeriac.einfo import ExceptionInfo, let_go_of_frames, own_part
 from celeriac.exceptions import (
     EncodeError,
     Ignore,
@@ -46,6 +43,7 @@ from celeriac.local import Frame, frame_variable
 from celeriac.protocol.message import Message
 from celeriac.protocol.representation import represent
 from celeriac.protocol.task_call import decode_task
+from celeriac.report import Report, refuse
 from celeriac.request import Context
 from celeriac.task_logging import CURRENT_TASK, TaskInfo
 
@@ -56,36 +54,6 @@ if TYPE_CHECKING:
 __all__ = ["Execution", "Report", "refuse"]
 
 logger = logging.getLogger(__name__)
-
-_PACKAGE = str(Path(__file__).parent)
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """How an execution ended, and all that is to be done about it."""
-
-    task_id: str
-    task_name: str
-    #: SUCCESS, FAILURE, RETRY, REVOKED, IGNORED, REJECTED; PENDING for one that is not due.
-    state: str
-    outcome: Outcome
-    #: To be stored; None: nothing.
-    result: StoredResult | None = None
-    #: To be published before the message is gone.
-    follow_ups: tuple[Message, ...] = ()
-    #: For ``Outcome.REPLACE``.
-    replacement: Message | None = None
-    #: For ``Outcome.REJECT``: one sentence, kept with the dead letter.
-    reason: str = ""
-    #: Seconds the task's own code took.
-    runtime: float = 0.0
-    #: What the task returned.
-    retval: Any = None
-    #: What it raised; for RETRY the ``Retry``.
-    exception: BaseException | None = None
-    #: The text of the traceback.
-    traceback: str | None = None
-    #: The exception is one of the task's ``throws``: no reason to worry.
-    expected: bool = False
 
 
 class Execution:
@@ -275,7 +243,7 @@ class Execution:
         self._runtime = time.perf_counter() - self._began
         if self.request.is_eager and not isinstance(error, Exception):
             raise error
-        error.__traceback__ = _own_part(error.__traceback__)
+        error.__traceback__ = own_part(error.__traceback__)
         if isinstance(error, self._plan.autoretry_for) and not isinstance(error, self._plan.dont_autoretry_for):
             error = self._autoretry(error)
         match error:
@@ -381,9 +349,9 @@ class Execution:
                 state=report.state,
             )
         if report.exception is not None and not self.request.is_eager:
-            _let_go_of_frames(report.exception)
+            let_go_of_frames(report.exception)
             if isinstance(report.exception, Retry) and report.exception.exc is not None:
-                _let_go_of_frames(report.exception.exc)
+                let_go_of_frames(report.exception.exc)
 
     def _broken(self, problem: BaseException) -> Report:
         """Report that not the task but what surrounds it failed: its message is kept for a person."""
@@ -481,49 +449,6 @@ class Execution:
             if self.request.is_eager:
                 raise
             logger.exception("%s of task %s[%s] failed.", handler.__name__, self.task.name, self._id)
-
-
-def refuse(app: "Celeriac", message: Message, error: BaseException, *, ordinal: int = 0, hostname: str = "") -> Report:
-    """Report that a message cannot be executed: a dead letter, and a FAILURE result where the task's id is known."""
-    headers = message.headers
-    name, task_id = headers.get("task"), headers.get("id")
-    name = name if isinstance(name, str) else ""
-    request = Context(id=task_id, task=name, args=(), kwargs={}, hostname=hostname, called_directly=False)
-    result = None
-    if isinstance(task_id, str) and task_id and not headers.get("ignore_result") and app.backend.stores_results:
-        with contextlib.suppress(EncodeError):
-            result = app.result_format.write(request, states.FAILURE, error, execution=ordinal)
-    if isinstance(error, NotRegistered):
-        signals.task_unknown.send(sender=hostname, message=message, exc=error, name=name, id=task_id)
-    else:
-        signals.task_rejected.send(sender=hostname, message=message, exc=error)
-    return Report(
-        task_id=task_id if isinstance(task_id, str) else message.id,
-        task_name=name,
-        state=states.FAILURE,
-        outcome=Outcome.REJECT,
-        result=result,
-        reason=str(error),
-        exception=error,
-    )
-
-
-def _own_part(traceback: TracebackType | None) -> TracebackType | None:
-    """Return the traceback from the first frame that is not celeriac's; all of it when every frame is."""
-    own = traceback
-    while own is not None and own.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-        own = own.tb_next
-    return own or traceback
-
-
-def _let_go_of_frames(error: BaseException) -> None:
-    """Drop the tracebacks, whose frames hold all that the task had in hand; their text has been made."""
-    chain: BaseException | None = error
-    seen: set[int] = set()
-    while chain is not None and id(chain) not in seen:
-        seen.add(id(chain))
-        chain.__traceback__ = None
-        chain = chain.__cause__ or chain.__context__
 
 
 def _text(value: Any) -> str:

@@ -5,16 +5,16 @@ belongs to, moments from numbers of seconds, the queue, and what to do when the 
 """
 
 import asyncio
-import difflib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from celeriac import signals
 from celeriac.brokers.base import Broker
+from celeriac.call_options import FIELDS, TO_BE_READ, moment_in, refuse_slips
 from celeriac.canvas import as_list
 from celeriac.exceptions import BrokerUnavailable, EncodeError, PublishUnconfirmed
 from celeriac.identifiers import node_origin, uuid, uuids
@@ -30,84 +30,6 @@ if TYPE_CHECKING:
     from celeriac.app.task_core import TaskCore
 
 __all__ = ["Publisher"]
-
-#: Options of a call. Some (of kombu's) have no meaning here, but are no slip either.
-_KNOWN_OPTIONS = frozenset(
-    {
-        "add_to_parent",
-        "argsrepr",
-        "chain",
-        "chord",
-        "compression",
-        "confirm_timeout",
-        "connection",
-        "countdown",
-        "declare",
-        "delivery_mode",
-        "eta",
-        "exchange",
-        "exchange_type",
-        "expires",
-        "group_id",
-        "group_index",
-        "headers",
-        "ignore_result",
-        "immediate",
-        "kwargsrepr",
-        "link",
-        "link_error",
-        "mandatory",
-        "origin",
-        "parent_id",
-        "priority",
-        "producer",
-        "publisher",
-        "queue",
-        "replaced_task_nesting",
-        "reply_to",
-        "result_cls",
-        "retries",
-        "retry",
-        "retry_policy",
-        "root_id",
-        "route_name",
-        "router",
-        "routing_key",
-        "serializer",
-        "shadow",
-        "soft_time_limit",
-        "stamped_headers",
-        "task_id",
-        "task_type",
-        "time_limit",
-        "timeout",
-    }
-)
-
-#: Options that are fields of the call as they are.
-_FIELDS = {
-    "task_id": "id",
-    "chain": "chain",
-    "chord": "chord",
-    "retries": "retries",
-    "root_id": "root_id",
-    "parent_id": "parent_id",
-    "group_id": "group",
-    "group_index": "group_index",
-    "origin": "origin",
-    "reply_to": "reply_to",
-    "ignore_result": "ignore_result",
-    "shadow": "shadow",
-    "replaced_task_nesting": "replaced_task_nesting",
-    "stamped_headers": "stamped_headers",
-    "argsrepr": "argsrepr",
-    "kwargsrepr": "kwargsrepr",
-    "headers": "headers",
-}
-#: Options that have to be understood first.
-_TO_BE_READ = frozenset(
-    {"link", "link_error", "eta", "countdown", "expires", "time_limit", "soft_time_limit", "stamped_headers"}
-)
 
 
 class Publisher:
@@ -145,8 +67,7 @@ class Publisher:
         frame = current_frame()
         if frame is not None and is_child:
             self._join_family(options, frame)
-        if not options.keys() <= _KNOWN_OPTIONS:
-            _check_options(name, options)
+        refuse_slips(name, options)
         route = self._app.router.route(options.get("route_name") or name, args, kwargs, options=options, task=task)
         if route.options:
             options.update({option: value for option, value in route.options.items() if options.get(option) is None})
@@ -200,10 +121,8 @@ class Publisher:
 
     def _fields(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         # Only what was given costs anything.
-        fields = {
-            _FIELDS[option]: value for option, value in options.items() if option in _FIELDS and value is not None
-        }
-        if not options.keys().isdisjoint(_TO_BE_READ):
+        fields = {FIELDS[option]: value for option, value in options.items() if option in FIELDS and value is not None}
+        if not options.keys().isdisjoint(TO_BE_READ):
             fields.update(self._read(name, options))
         fields.setdefault("origin", node_origin())
         fields.setdefault("ignore_result", None)
@@ -243,14 +162,14 @@ class Publisher:
 
     def _eta(self, name: str, eta: Any, countdown: Any) -> datetime | None:
         if countdown:
-            return _moment_in(name, "countdown", countdown)
+            return moment_in(name, "countdown", countdown)
         return self._moment(name, "eta", eta) if eta else None
 
     def _expires(self, name: str, expires: Any) -> datetime | None:
         if expires is None:
             return None
         if isinstance(expires, (int, float)):
-            return _moment_in(name, "expires", expires)
+            return moment_in(name, "expires", expires)
         return self._moment(name, "expires", expires)
 
     def _moment(self, name: str, option: str, value: Any) -> datetime:
@@ -414,24 +333,6 @@ def _opens_at_once(gate: Callable[[Callable[[], None]], None], publish: Callable
     gate(opened)
     asking = False
     return bool(answers)
-
-
-def _moment_in(name: str, option: str, seconds: Any) -> datetime:
-    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
-        raise TypeError(f"The option {option} of {name} must be a number of seconds, not {seconds!r}.")
-    try:
-        return datetime.now(UTC) + timedelta(seconds=seconds)
-    except (OverflowError, ValueError):
-        raise ValueError(f"The option {option}={seconds!r} of {name} is beyond what a calendar can hold.") from None
-
-
-def _check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Raise ``TypeError`` for an option that looks like a slip; other unknown ones say nothing, as in Celery."""
-    stamps = options.get("stamped_headers") or ()
-    for option in options.keys() - _KNOWN_OPTIONS - set(stamps):
-        near = difflib.get_close_matches(option, _KNOWN_OPTIONS, n=1, cutoff=0.8)
-        if near:
-            raise TypeError(f"There is no option {option!r} for a call of {name}; did you mean {near[0]!r}?")
 
 
 def _blame(call: TaskCall, serializer: str, task: "TaskCore | None") -> EncodeError | None:

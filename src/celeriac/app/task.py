@@ -5,11 +5,11 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
-from celeriac.app.call_options import CallOptions
 from celeriac.app.eager import run_eagerly, run_eagerly_async, through_serializer
 from celeriac.app.retrying import RetryingTask
 from celeriac.async_result import AsyncResult as Result  # the class has a method of that name
 from celeriac.backends.base import StoredResult
+from celeriac.call_options import CallOptions
 from celeriac.canvas import Signature
 from celeriac.eager_result import EagerResult
 from celeriac.local import denied_join_result, get_current_worker_task

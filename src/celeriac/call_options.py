@@ -1,0 +1,118 @@
+"""The options of a call: which there are, and how they are read."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from celeriac.canvas import Signature
+    from celeriac.queues import Exchange, Queue
+
+__all__ = ["FIELDS", "KNOWN", "TO_BE_READ", "CallOptions", "moment_in", "refuse_slips"]
+
+
+class CallOptions(TypedDict, total=False):
+    """What ``apply_async`` takes besides the arguments and ``task_id``, ``link``, ``link_error`` and ``shadow``."""
+
+    #: Seconds from now until it may run.
+    countdown: float | None
+    #: When it may run. Without time zone: in the app's. Text: ISO 8601.
+    eta: datetime | str | None
+    #: When it is worth nothing any more, or seconds from now.
+    expires: float | datetime | str | None
+    queue: "str | Queue | None"
+    exchange: "str | Exchange | None"
+    exchange_type: str | None
+    routing_key: str | None
+    #: 0 to 9.
+    priority: int | None
+    serializer: str | None
+    compression: str | None
+    delivery_mode: int | str | None
+    #: Facts of your own that travel with the message.
+    headers: Mapping[str, Any] | None
+    ignore_result: bool | None
+    #: Seconds.
+    time_limit: float | None
+    soft_time_limit: float | None
+    #: Whether and how publishing is tried again.
+    retry: bool | None
+    retry_policy: Mapping[str, Any] | None
+    #: Seconds publishing may take, tries included.
+    timeout: float | None
+    confirm_timeout: float | None
+    #: Whether a task that makes this call notes it as its child.
+    add_to_parent: bool
+    retries: int
+    root_id: str | None
+    parent_id: str | None
+    group_id: str | None
+    group_index: int | None
+    chain: "Sequence[Signature[Any]] | None"
+    chord: "Signature[Any] | None"
+    reply_to: str | None
+    origin: str | None
+    argsrepr: str | None
+    kwargsrepr: str | None
+    replaced_task_nesting: int
+    stamped_headers: Sequence[str] | None
+    route_name: str | None
+    # kombu's, without effect.
+    connection: Any
+    publisher: Any
+    router: Any
+    result_cls: Any
+    declare: Any
+    mandatory: bool
+    immediate: bool
+    task_type: Any
+
+
+#: Options of a call. Some (of kombu's) have no meaning here, but are no slip either.
+KNOWN = frozenset(CallOptions.__annotations__) | {"link", "link_error", "producer", "shadow", "task_id"}
+#: Options that are fields of the call as they are.
+FIELDS = {
+    "task_id": "id",
+    "chain": "chain",
+    "chord": "chord",
+    "retries": "retries",
+    "root_id": "root_id",
+    "parent_id": "parent_id",
+    "group_id": "group",
+    "group_index": "group_index",
+    "origin": "origin",
+    "reply_to": "reply_to",
+    "ignore_result": "ignore_result",
+    "shadow": "shadow",
+    "replaced_task_nesting": "replaced_task_nesting",
+    "stamped_headers": "stamped_headers",
+    "argsrepr": "argsrepr",
+    "kwargsrepr": "kwargsrepr",
+    "headers": "headers",
+}
+#: Options that have to be understood first.
+TO_BE_READ = frozenset(
+    {"link", "link_error", "eta", "countdown", "expires", "time_limit", "soft_time_limit", "stamped_headers"}
+)
+
+
+def refuse_slips(name: str, options: Mapping[str, Any]) -> None:
+    """Raise ``TypeError`` for an option that looks like a slip; other unknown ones say nothing, as in Celery."""
+    if options.keys() <= KNOWN:
+        return
+    stamps = options.get("stamped_headers") or ()
+    for option in options.keys() - KNOWN - set(stamps):
+        near = difflib.get_close_matches(option, KNOWN, n=1, cutoff=0.8)
+        if near:
+            raise TypeError(f"There is no option {option!r} for a call of {name}; did you mean {near[0]!r}?")
+
+
+def moment_in(name: str, option: str, seconds: Any) -> datetime:
+    """Return the moment so many seconds from now; raises ``TypeError`` and ``ValueError`` with a sentence."""
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        raise TypeError(f"The option {option} of {name} must be a number of seconds, not {seconds!r}.")
+    try:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        raise ValueError(f"The option {option}={seconds!r} of {name} is beyond what a calendar can hold.") from None
