@@ -150,7 +150,6 @@ def _options(session: Session, settings: tuple[str, ...], given: dict[str, Any])
         log_json=given["json_log"],
         color=False if session.no_color else None,
         purge=given["purge"],
-        reload=given["reload"],
         settings=parse_assignments(settings),
     )
 

@@ -3,6 +3,7 @@
 What Celery runs of the user's in its main process runs here: the handlers of the worker signals.
 """
 
+import os
 import socket
 import traceback
 import warnings
@@ -79,5 +80,6 @@ def facts_of(app: "Celeriac", boot: ChildBoot, caught: list[str]) -> Facts:
         broker_url=app.broker_url,
         result_backend_url=app.result_backend_url,
         app_name=str(app.main),
+        time_zone=os.environ.get("TZ"),
         warnings=caught,
     )

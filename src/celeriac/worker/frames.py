@@ -115,6 +115,8 @@ class Facts(Struct, array_like=True, tag=6):
     #: None: results are not stored.
     result_backend_url: str | None
     app_name: str
+    #: The environment's ``TZ`` as importing the app has left it (Django sets it), so that all log times agree.
+    time_zone: str | None
     warnings: list[str]
 
 

@@ -61,7 +61,7 @@ def run_worker(options: WorkerOptions) -> None:
         facts = app_link.boot()
         try:
             plan = _Plan(facts, options)
-            set_up_node_log(boot, facts.settings)
+            set_up_node_log(boot, facts)
             for warning in facts.warnings:
                 logger.warning("%s", warning)
             with _children_spawner(spawner, facts, options) as children_spawner:
@@ -154,7 +154,7 @@ def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner)
         queues=[queue.name for queue in queues],
     )
     intake = Intake(broker, backend, queues, node=hostname, lease=settings["worker_lease"], status=status.document)
-    _check_reachable(broker, crew_options)
+    _check_shared(broker)
     intake.connect()
     if plan.options.purge:
         for queue in queues:
@@ -174,11 +174,11 @@ def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner)
     )
 
 
-def _check_reachable(broker: Broker, crew_options: CrewOptions) -> None:
+def _check_shared(broker: Broker) -> None:
     if not broker.capabilities.shared:
         raise ImproperlyConfigured(
             f"The broker {broker.url} lives inside one process, so a worker can never receive what others publish; it "
-            f"is for tests. Set broker_url to sqlite:///celeriac.sqlite3, for {crew_options.size} children and more."
+            f"is for tests. Set broker_url to sqlite:///celeriac.sqlite3, which any number of processes share."
         )
 
 

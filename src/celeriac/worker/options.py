@@ -40,7 +40,6 @@ class WorkerOptions:
     log_json: bool = False
     color: bool | None = None
     purge: bool = False
-    reload: bool = False
     #: Further settings from the command line.
     settings: dict[str, Any] = field(default_factory=dict)
 

@@ -1,10 +1,13 @@
 """The log of a worker's processes, set up alike in the node, the app process and the children."""
 
 import multiprocessing
+import os
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from celeriac.log import LogSettings, setup_logging
+from celeriac.worker.frames import Facts
 from celeriac.worker.options import ChildBoot
 
 if TYPE_CHECKING:
@@ -20,11 +23,14 @@ def set_up_log(app: "Celeriac", boot: ChildBoot) -> None:
     setup_logging(LogSettings.from_settings(app.conf, **_from_command_line(boot)))
 
 
-def set_up_node_log(boot: ChildBoot, settings: dict[str, Any]) -> None:
+def set_up_node_log(boot: ChildBoot, facts: Facts) -> None:
     """Set up the node's log from the app's settings as plain values; it has no prints of the user's to redirect."""
+    if facts.time_zone is not None:
+        os.environ["TZ"] = facts.time_zone
+        time.tzset()
     multiprocessing.current_process().name = "node"
     more = _from_command_line(boot) | {"redirect_stdouts": False}
-    setup_logging(LogSettings.from_settings(SimpleNamespace(**settings), **more))
+    setup_logging(LogSettings.from_settings(SimpleNamespace(**facts.settings), **more))
 
 
 def _from_command_line(boot: ChildBoot) -> dict[str, Any]:
