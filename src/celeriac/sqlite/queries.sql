@@ -77,6 +77,10 @@ SELECT id, execution FROM message WHERE id IN (SELECT value FROM json_each(?));
 -- :ids (JSON)
 DELETE FROM message WHERE id IN (SELECT value FROM json_each(?));
 
+-- name: delete_taken
+-- :ids (JSON) :execution. Those of them whose last take had this number.
+DELETE FROM message WHERE id IN (SELECT value FROM json_each(?)) AND execution = ?;
+
 -- name: requeue
 -- :ids (JSON). Ready again at their old place, which is the head; execution 0 because this delivery has ended.
 UPDATE message SET node = NULL, execution = 0, not_before = NULL WHERE id IN (SELECT value FROM json_each(?));

@@ -16,10 +16,15 @@ def store_results(transaction: Transaction, results: Sequence[StoredResult]) -> 
     """Store results, ring those who wait for them, and drop some that have expired; return those refused."""
     connection = transaction.connection
     now = time.time()
-    cursor = connection.cursor()
-    refused = [
-        result for result in results if cursor.execute(QUERIES["store_result"], _to_row(result, now)).rowcount != 1
-    ]
+    rows = [_to_row(result, now) for result in results]
+    connection.execute("SAVEPOINT results")
+    refused: list[StoredResult] = []
+    if connection.executemany(QUERIES["store_result"], rows).rowcount != len(rows):
+        # Rare: again, one by one, to learn which.
+        connection.execute("ROLLBACK TO results")
+        pairs = zip(results, rows, strict=True)
+        refused = [result for result, row in pairs if connection.execute(QUERIES["store_result"], row).rowcount != 1]
+    connection.execute("RELEASE results")
     _ring_waiters(transaction, results)
     # Twice as many as come in: what expires is gone soon, and no transaction pays for many.
     connection.execute(QUERIES["prune_results"], (now, 2 * len(results)))

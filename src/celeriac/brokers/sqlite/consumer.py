@@ -10,7 +10,7 @@ from celeriac.backends.base import ResultBackend
 from celeriac.brokers.base import Consumer, Delivery, Settlement, settle_in_order
 from celeriac.brokers.sqlite.messages import insert_messages, to_rows
 from celeriac.brokers.sqlite.session import Session
-from celeriac.brokers.sqlite.settling import Plan, make_tag, pick_ours
+from celeriac.brokers.sqlite.settling import Plan, make_delivery, pick_ours
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
 from celeriac.sqlite.database import Database
@@ -160,13 +160,7 @@ class SqliteConsumer(Consumer):
         (execution,) = connection.execute(QUERIES["current_execution"]).fetchone()
         connection.execute(QUERIES["take"], (self._session.node, execution, json.dumps([row[0] for row in rows])))
         return [
-            Delivery(
-                tag=make_tag(number, execution),
-                queue=queue,
-                envelope=envelope,
-                execution=execution,
-                redelivered=deliveries > 0,
-            )
+            make_delivery(number, queue, envelope, execution=execution, redelivered=deliveries > 0)
             for number, _, queue, envelope, deliveries in rows
         ]
 

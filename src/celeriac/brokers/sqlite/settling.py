@@ -5,24 +5,39 @@ import sqlite3
 import time
 from collections.abc import Sequence
 
-from celeriac.brokers.base import Outcome, Settlement
+from celeriac.brokers.base import Delivery, Outcome, Settlement
 from celeriac.brokers.dead_letters import read_label
 from celeriac.brokers.sqlite.messages import MessageRow, insert_messages, ring_queues, to_row, to_rows
 from celeriac.sqlite.group_commit import Transaction
 from celeriac.sqlite.queries import QUERIES
 from celeriac.sqlite.results import store_results
 
-__all__ = ["Plan", "make_tag", "pick_ours"]
+__all__ = ["Plan", "RowDelivery", "make_delivery", "pick_ours"]
 
 
-def make_tag(number: int, execution: int) -> str:
-    """Return a delivery's tag: the row alone would name every receipt of the message, and is used again for others."""
-    return f"{number}-{execution}"
+class RowDelivery(Delivery, frozen=True, kw_only=True):
+    """A delivery that knows its row."""
+
+    number: int
+
+
+def make_delivery(number: int, queue: str, envelope: bytes, *, execution: int, redelivered: bool) -> RowDelivery:
+    """Return a delivery. Its tag has both numbers: the row alone would name every receipt of the message."""
+    return RowDelivery(
+        tag=f"{number}-{execution}",
+        queue=queue,
+        envelope=envelope,
+        execution=execution,
+        redelivered=redelivered,
+        number=number,
+    )
 
 
 def _number(settlement: Settlement) -> int:
     """Return the row that a settlement is about."""
-    return int(str(settlement.delivery.tag).partition("-")[0])
+    delivery = settlement.delivery
+    assert isinstance(delivery, RowDelivery)
+    return delivery.number
 
 
 def pick_ours(connection: sqlite3.Connection, settlements: Sequence[Settlement]) -> list[Settlement]:
@@ -42,6 +57,8 @@ class Plan:
     def __init__(self, settlements: Sequence[Settlement], *, own_bell: str) -> None:
         self._settlements = settlements
         self._own_bell = own_bell
+        #: Rows by the number of their take, when all that is to be done with messages is to delete them.
+        self._acks = _group_acks(settlements)
         now = time.time()
         self._replacements: dict[int, MessageRow] = {}
         self._follow_ups: dict[int, list[MessageRow]] = {}
@@ -54,8 +71,7 @@ class Plan:
 
     def settle(self, transaction: Transaction, *, with_results: bool) -> list[Settlement]:
         """Do all of it; return those refused, of which nothing is done."""
-        ours = pick_ours(transaction.connection, self._settlements)
-        self._end(transaction, ours)
+        ours = self._end_ours(transaction)
         if with_results:
             results = [settlement.result for settlement in ours if settlement.result is not None]
             if results:
@@ -68,9 +84,28 @@ class Plan:
 
     def end(self, transaction: Transaction) -> list[Settlement]:
         """Only end the deliveries; return those refused."""
+        ours = self._end_ours(transaction)
+        return self._all_but(ours)
+
+    def _end_ours(self, transaction: Transaction) -> Sequence[Settlement]:
+        """End the deliveries that are ours still; return them."""
+        if self._acks and self._delete_all(transaction.connection):
+            return self._settlements
         ours = pick_ours(transaction.connection, self._settlements)
         self._end(transaction, ours)
-        return self._all_but(ours)
+        return ours
+
+    def _delete_all(self, connection: sqlite3.Connection) -> bool:
+        """Delete the messages if every one is ours still; else delete none and return False."""
+        connection.execute("SAVEPOINT acks")
+        for execution, numbers in self._acks.items():
+            parameters = (json.dumps(numbers), execution)
+            if connection.execute(QUERIES["delete_taken"], parameters).rowcount != len(numbers):
+                connection.execute("ROLLBACK TO acks")
+                connection.execute("RELEASE acks")
+                return False
+        connection.execute("RELEASE acks")
+        return True
 
     def _all_but(self, ours: Sequence[Settlement]) -> list[Settlement]:
         if len(ours) == len(self._settlements):
@@ -114,3 +149,13 @@ class Plan:
             QUERIES["insert_dead_letter"],
             (label.task_id, delivery.queue, label.task, settlement.reason, time.time(), delivery.envelope),
         )
+
+
+def _group_acks(settlements: Sequence[Settlement]) -> dict[int, list[int]]:
+    """Return the rows of settlements by the number of their take; nothing unless all of them are acks."""
+    groups: dict[int, list[int]] = {}
+    for settlement in settlements:
+        if settlement.outcome is not Outcome.ACK:
+            return {}
+        groups.setdefault(settlement.delivery.execution, []).append(_number(settlement))
+    return groups
