@@ -26,7 +26,7 @@ from celeriac.exceptions import (
 )
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
-from celeriac.sqlite.database import SCHEMA_VERSION
+from celeriac.sqlite.connections import SCHEMA_VERSION
 from celeriac.testing.conformance.harness import until
 
 NOBODY = 65534

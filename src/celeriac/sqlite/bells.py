@@ -14,6 +14,7 @@ import secrets
 import select
 import socket
 import tempfile
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -53,12 +54,13 @@ class Ringer:
 
     def ring(self, name: str, words: Iterable[str] = ()) -> bool:
         """Ring a bell; return False if nobody will ever hear it again."""
-        if self._socket is None:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._socket.setblocking(False)
+        ringer = self._socket
+        if ringer is None:
+            ringer = self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            ringer.setblocking(False)
         payload = "\n".join(words).encode("utf-8", "surrogatepass")
         try:
-            self._socket.sendto(payload if len(payload) <= _RING_LIMIT else b"", _address(self._directory, name))
+            ringer.sendto(payload if len(payload) <= _RING_LIMIT else b"", _address(self._directory, name))
         except OSError as error:
             if error.errno in _DEAD:
                 return False
@@ -75,9 +77,9 @@ class Ringer:
 
     def close(self) -> None:
         """Give the descriptor back. Safe to call twice; a later ring opens another."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        ringer, self._socket = self._socket, None
+        if ringer is not None:
+            ringer.close()
 
     def __del__(self) -> None:
         self.close()
@@ -95,6 +97,8 @@ class Bell:
         self._poll = select.poll()
         self._poll.register(self._wake_reader, select.POLLIN)
         self._is_closed = False
+        #: Held while the pipe is written or closed: its number may be another file's a moment later.
+        self._mutex = threading.RLock()
         self.hang()
         watch(self)
 
@@ -151,8 +155,9 @@ class Bell:
 
     def wake(self) -> None:
         """Make the wait end, also one that has not begun. Safe from any thread."""
-        with contextlib.suppress(OSError):
-            os.write(self._wake_writer, b"\0")
+        with self._mutex, contextlib.suppress(OSError):
+            if not self._is_closed:
+                os.write(self._wake_writer, b"\0")
 
     def close(self) -> None:
         """Take it down. Safe to call twice."""
@@ -174,11 +179,12 @@ class Bell:
             self._socket = None
 
     def _let_go(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            self._take_down()
-            os.close(self._wake_reader)
-            os.close(self._wake_writer)
+        with self._mutex:
+            if not self._is_closed:
+                self._is_closed = True
+                self._take_down()
+                os.close(self._wake_reader)
+                os.close(self._wake_writer)
 
     def before_fork(self) -> None:
         """Nothing to do."""
@@ -188,6 +194,7 @@ class Bell:
 
     def after_fork_in_child(self) -> None:
         """Drop the copy, or the bell would seem to be heard after its owner's death."""
+        self._mutex = threading.RLock()
         self._let_go()
 
 

@@ -5,7 +5,6 @@ closed before a fork, and opened anew when the file has been deleted or replaced
 """
 
 import contextlib
-import logging
 import os
 import sqlite3
 import threading
@@ -16,32 +15,20 @@ from typing import TypeVar
 
 from celeriac.exceptions import OperationalError
 from celeriac.sqlite.bells import Bell, Ringer, make_directory
-from celeriac.sqlite.errors import explain, is_busy
+from celeriac.sqlite.connections import close_quietly, connect, has_schema, patiently, prepare
+from celeriac.sqlite.errors import explain
 from celeriac.sqlite.forks import watch
 from celeriac.sqlite.group_commit import GroupCommit, Transaction
 from celeriac.sqlite.location import Location
 from celeriac.sqlite.locks import SessionLock
-from celeriac.sqlite.queries import QUERIES, SCHEMA
+from celeriac.sqlite.queries import QUERIES
 
 __all__ = ["PATIENCE", "Database", "FileLostError"]
-
-logger = logging.getLogger("celeriac.sqlite")
 
 T = TypeVar("T")
 
 #: Seconds to wait for a lock that another process holds, unless the caller says otherwise.
 PATIENCE = 5.0
-#: The version of ``schema.sql``.
-SCHEMA_VERSION = 1
-#: Marks a file as ours: "clrc" as a number.
-APPLICATION_ID = 0x636C7263
-
-#: Seconds between two attempts to get the lock: the first and the longest pause.
-_PAUSES = (0.0002, 0.01)
-#: Pages of the log after which it is copied into the database: hot pages are then copied once and not many times.
-_CHECKPOINT_PAGES = 4000
-#: Bytes to which the log is cut after a large transaction.
-_LOG_LIMIT = 64 * 1024 * 1024
 #: Seconds between two looks whether the file is still there, while commit follows commit. Whoever deletes it loses what
 #: was in it; this is how long it may take until that is said.
 _VERIFY_INTERVAL = 0.05
@@ -133,7 +120,7 @@ class Database:
                 with self._reading:
                     reader = self._open_reader(deadline)
                     if reader is not None:
-                        return _patiently(partial(query, reader), deadline)
+                        return patiently(partial(query, reader), deadline)
                 # Whoever writes makes the schema.
                 self._commits.run(_do_nothing, deadline)
 
@@ -212,20 +199,14 @@ class Database:
         try:
             writer.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
-            _patiently(lambda: writer.execute("BEGIN IMMEDIATE"), deadline)
+            patiently(lambda: writer.execute("BEGIN IMMEDIATE"), deadline)
         return writer
 
     def _open_writer(self, deadline: float) -> sqlite3.Connection:
-        connection = self._connect(deadline)
+        connection = connect(self.location, deadline)
         try:
-            journal = _patiently(lambda: _pragma(connection, "journal_mode = WAL"), deadline)
-            if journal != "wal":
-                raise OperationalError(
-                    f"The database {self.location.path} cannot be used by several processes at once: its file system "
-                    "gives SQLite no shared memory. It must be on a local disk."
-                )
-            _patiently(lambda: self._prepare_schema(connection), deadline)
-            (identity,) = _patiently(lambda: connection.execute(QUERIES["identity"]).fetchone(), deadline)
+            prepare(connection, self.location.path, deadline)
+            (identity,) = patiently(lambda: connection.execute(QUERIES["identity"]).fetchone(), deadline)
             self._writer_inode = self._look()
         except BaseException:
             connection.close()
@@ -238,9 +219,9 @@ class Database:
     def _open_reader(self, deadline: float) -> sqlite3.Connection | None:
         """Return the reader, or None if the database has to be made first."""
         if self._reader is None:
-            connection = self._connect(deadline)
+            connection = connect(self.location, deadline)
             try:
-                is_made = _patiently(lambda: self._check_schema(connection), deadline)
+                is_made = patiently(lambda: has_schema(connection, self.location.path), deadline)
             except BaseException:
                 connection.close()
                 raise
@@ -254,62 +235,6 @@ class Database:
             self._is_lost = True
             raise self._lost()
         return self._reader
-
-    def _connect(self, deadline: float) -> sqlite3.Connection:
-        def connect() -> sqlite3.Connection:
-            connection = sqlite3.connect(
-                self.location.path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256
-            )
-            try:
-                # The first one reads the file, and finds out whether it is a database.
-                _pragma(connection, "schema_version")
-                _pragma(connection, f"synchronous = {self.location.synchronous}")
-                _pragma(connection, f"wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-                _pragma(connection, f"journal_size_limit = {_LOG_LIMIT}")
-                _pragma(connection, "cache_size = -8000")
-                # Statements that change many rows keep the old ones aside: not in a file of their own each time.
-                _pragma(connection, "temp_store = MEMORY")
-            except BaseException:
-                connection.close()
-                raise
-            return connection
-
-        return _patiently(connect, deadline)
-
-    def _prepare_schema(self, connection: sqlite3.Connection) -> None:
-        if self._check_schema(connection):
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            # Another process may have been faster.
-            if not self._check_schema(connection):
-                for statement in SCHEMA.split(";\n"):
-                    connection.execute(statement)
-                _pragma(connection, f"application_id = {APPLICATION_ID}")
-                _pragma(connection, f"user_version = {SCHEMA_VERSION}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-    def _check_schema(self, connection: sqlite3.Connection) -> bool:
-        """Return True if the schema is there and False if the file is empty; raises for anything else."""
-        path = self.location.path
-        version = _pragma(connection, "user_version")
-        if _pragma(connection, "application_id") == APPLICATION_ID:
-            if version == SCHEMA_VERSION:
-                return True
-            raise OperationalError(
-                f"{path} was made by another version of celeriac: its schema has version {version}, "
-                f"this celeriac knows {SCHEMA_VERSION}. Use the same celeriac in every process, or another file."
-            )
-        if version or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-            raise OperationalError(
-                f"{path} is the SQLite database of another application. Choose a file of its own for celeriac; "
-                "a new one is made."
-            )
-        return False
 
     def _verify(self) -> None:
         """Find out after a commit whether it went into a file that has been deleted or replaced."""
@@ -365,38 +290,13 @@ class Database:
     def _close_writer(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            _close(writer)
+            close_quietly(writer)
 
     def _close_reader(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
-            _close(reader)
+            close_quietly(reader)
 
 
 def _do_nothing(_: Transaction) -> None:
     pass
-
-
-def _close(connection: sqlite3.Connection) -> None:
-    try:
-        connection.close()
-    except sqlite3.Error:
-        logger.warning("A database connection could not be closed cleanly.", exc_info=True)
-
-
-def _pragma(connection: sqlite3.Connection, text: str) -> object:
-    row = connection.execute(f"PRAGMA {text}").fetchone()
-    return row[0] if row else None
-
-
-def _patiently(action: Callable[[], T], deadline: float) -> T:
-    """Do it, again and again while another connection is at it, until the deadline (monotonic)."""
-    pause, longest = _PAUSES
-    while True:
-        try:
-            return action()
-        except sqlite3.OperationalError as error:
-            if not is_busy(error) or time.monotonic() + pause > deadline:
-                raise
-        time.sleep(pause)
-        pause = min(longest, pause * 1.5)
