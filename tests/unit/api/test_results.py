@@ -202,14 +202,18 @@ def test_one_result_after_the_other_wakes_the_waiting_thread_each_time(every_app
 
     async def main() -> None:
         never = asyncio.create_task(every_app.AsyncResult("never").aget(timeout=60))
-        for number in range(20):
+        for number in range(60):
             waiting = asyncio.create_task(every_app.AsyncResult(f"n{number}").aget(timeout=20))
             await asyncio.sleep(0)
             await asyncio.to_thread(finish, every_app, f"n{number}", number)
             assert await waiting == number
         never.cancel()
 
-    asyncio.run(main())
+    async def in_time() -> None:
+        # Held up each time by the thread's own look, once a second, it would take half a minute.
+        await asyncio.wait_for(main(), 15)
+
+    asyncio.run(in_time())
 
 
 def test_publishing_and_waiting_from_coroutines(every_app: Celeriac) -> None:
