@@ -45,6 +45,8 @@ class Workplace(Protocol):
 
 SomeWorkplace = TypeVar("SomeWorkplace", bound=Workplace)
 
+LANES = tuple(LaneKind)
+
 
 class Placement(NamedTuple, Generic[SomeWorkplace]):
     """An assignment and the child that gets it, under this number."""
@@ -94,12 +96,16 @@ class Dispatcher:
         does not keep the others from running.
         """
         placements: list[Placement[SomeWorkplace]] = []
-        for lane in LaneKind:
-            waiting = self._waiting[lane]
+        for lane, waiting in zip(LANES, self._waiting, strict=True):
             left: deque[Assignment] = deque()
+            places = _open_places(workplaces, lane) if waiting else []
             while waiting:
                 assignment = waiting.popleft()
-                workplace = self._choose(workplaces, assignment)
+                if assignment.suspect:
+                    workplace = self._choose_alone(workplaces)
+                    places = _open_places(workplaces, lane)
+                else:
+                    workplace = self._choose(places, assignment)
                 if workplace is not None:
                     placements.append(self._give(workplace, assignment, now))
                     continue
@@ -117,22 +123,18 @@ class Dispatcher:
             workplace.exclusive = True
         return Placement(workplace, sequence, assignment)
 
-    def _choose(self, workplaces: Sequence[SomeWorkplace], assignment: Assignment) -> SomeWorkplace | None:
-        if assignment.suspect:
-            return self._choose_alone(workplaces)
-        lane, size = assignment.lane, len(assignment.delivery.envelope)
+    def _choose(self, places: Sequence[tuple[SomeWorkplace, LaneLoad]], assignment: Assignment) -> SomeWorkplace | None:
+        """Return the place with the most idle slots, of equals the one with the least to do; None: there is no room."""
+        size = len(assignment.delivery.envelope)
         expected = self.pace.expected(assignment.task_name)
         best: SomeWorkplace | None = None
-        best_rank = (0, 0.0)
-        for workplace in workplaces:
-            if workplace.exclusive or not workplace.accepts_work or workplace.allowance <= 0:
+        best_idle, best_expected = 0, 0.0
+        for workplace, load in places:
+            idle = load.idle_slots
+            if best is not None and (idle < best_idle or (idle == best_idle and load.expected >= best_expected)):
                 continue
-            load = workplace.loads[lane]
-            rank = (-load.idle_slots, load.expected)
-            if best is not None and rank >= best_rank:
-                continue
-            if load.idle_slots or (not assignment.acked_early and load.room_for(expected, size)):
-                best, best_rank = workplace, rank
+            if idle or (not assignment.acked_early and load.room_for(expected, size)):
+                best, best_idle, best_expected = workplace, idle, load.expected
         return best
 
     def _choose_alone(self, workplaces: Sequence[SomeWorkplace]) -> SomeWorkplace | None:
@@ -155,7 +157,7 @@ class Dispatcher:
             if workplace.exclusive or not workplace.accepts_work:
                 continue
             allowance = workplace.allowance
-            for lane in LaneKind:
+            for lane in LANES:
                 load = workplace.loads[lane]
                 spare[lane] += max(0, min(load.spare(typical), allowance))
                 slots[lane] += load.slots
@@ -168,3 +170,12 @@ class Dispatcher:
         full = LaneKind.DEF if wanted_def <= 0 else LaneKind.ASYNC
         room_to_hold = HELD * max(1, slots[full]) - len(self._waiting[full])
         return max(0, min(max(wanted_def, wanted_async), room_to_hold))
+
+
+def _open_places(workplaces: Sequence[SomeWorkplace], lane: LaneKind) -> list[tuple[SomeWorkplace, LaneLoad]]:
+    """Return the children that may be given more on this lane, each with its load there."""
+    return [
+        (workplace, workplace.loads[lane])
+        for workplace in workplaces
+        if not workplace.exclusive and workplace.accepts_work and workplace.allowance > 0
+    ]
