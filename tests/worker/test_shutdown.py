@@ -73,3 +73,33 @@ def test_a_task_given_back_by_a_shutdown_is_not_counted_as_a_crash(project) -> N
         worker.stop(signal.SIGQUIT, patience=10)
     assert tasks.app.broker.dead_letters() == []
     assert tasks.app.broker.size("celery").ready == 1
+
+
+def test_a_signal_to_every_process_of_the_service_is_still_a_warm_shutdown(project) -> None:
+    tasks = project(TASKS)
+    worker = tasks.worker(concurrency=1)
+    running = tasks.nap.delay(2)
+    wait_until(lambda: tasks.lines("naps"), "begun")
+    for process in [*worker.descendants(), psutil.Process(worker.process.pid)]:
+        process.terminate()
+    assert worker.process.wait(30) == 0
+    assert running.get(timeout=5) == "slept"
+    assert tasks.lines("naps") == ["begins", "ends"]
+
+
+def test_a_task_can_end_processes_of_its_own(project) -> None:
+    tasks = project(
+        """
+import multiprocessing
+
+@app.task
+def use_a_process():
+    helper = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    helper.start()
+    helper.terminate()
+    helper.join(10)
+    return helper.exitcode
+"""
+    )
+    tasks.worker(concurrency=1)
+    assert tasks.use_a_process.delay().get(timeout=30) == -signal.SIGTERM

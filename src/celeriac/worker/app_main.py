@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from celeriac import signals
+from celeriac.worker import forked
 from celeriac.worker.frames import BootFailed, Facts, Frame, Lifecycle, Ping, Pong, TaskFacts, pack, read_blocking
 from celeriac.worker.loading import load_app
 from celeriac.worker.options import ChildBoot
@@ -25,6 +26,7 @@ __all__ = ["main"]
 
 def main(argument: bytes, descriptors: list[int]) -> None:
     """Be the app process. The descriptor is a stream socket to the node."""
+    forked.watch()
     boot = msgspec.msgpack.decode(argument, type=ChildBoot)
     stream = socket.socket(fileno=descriptors[0])
     stream.setblocking(True)

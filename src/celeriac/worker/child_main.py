@@ -23,6 +23,7 @@ __all__ = ["main"]
 
 def main(argument: bytes, descriptors: list[int]) -> None:
     """Be a child. The descriptors are those of the two lanes and the board, as ``worker.child`` passes them."""
+    forked.watch()
     boot = msgspec.msgpack.decode(argument, type=ChildBoot)
     lane = ChildLane(descriptors[0], descriptors[1])
     async_lane = ChildLane(descriptors[2], descriptors[3])
@@ -36,7 +37,6 @@ def main(argument: bytes, descriptors: list[int]) -> None:
     signals.worker_process_init.send(sender=None)
     # Their modules are imported now, so that the first task need not wait for that; nothing connects yet.
     _ = app.broker, app.backend
-    forked.watch()
     outbox, async_outbox = Outbox(lane.send), Outbox(async_lane.send)
     async_loop = None
     if boot.async_slots:
