@@ -11,7 +11,6 @@ from types import FrameType
 __all__ = ["is_copy", "watch"]
 
 is_copy = False
-_child_pid = 0
 
 #: What a service manager sends to all processes of a service.
 _LEFT_TO_THE_NODE = (signal.SIGTERM, signal.SIGINT)
@@ -19,24 +18,29 @@ _LEFT_TO_THE_NODE = (signal.SIGTERM, signal.SIGINT)
 
 def watch() -> None:
     """Begin to notice forks of this process, and leave the signals that end it to the node."""
-    global _child_pid  # noqa: PLW0603 - one fact about one process
-    _child_pid = os.getpid()
     for number in _LEFT_TO_THE_NODE:
         # A function, not SIG_IGN: programs that tasks start would inherit that.
-        signal.signal(number, _leave_to_the_node)
-    os.register_at_fork(after_in_child=_note)
+        signal.signal(number, _do_nothing)
+    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_note)
 
 
-def _leave_to_the_node(number: int, _frame: FrameType | None) -> None:
-    if os.getpid() != _child_pid:
-        # A copy, which the signal has reached before it could set the default back.
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Leave it to the node."""
+
+
+def _hold() -> None:
+    # A signal for the copy must wait until the copy has set the default back: Python drops those that come before.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _LEFT_TO_THE_NODE)
+
+
+def _release() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _LEFT_TO_THE_NODE)
 
 
 def _note() -> None:
     global is_copy  # noqa: PLW0603 - one fact about one process
     is_copy = True
     for number in _LEFT_TO_THE_NODE:
-        if signal.getsignal(number) is _leave_to_the_node:
+        if signal.getsignal(number) is _do_nothing:
             signal.signal(number, signal.SIG_DFL)
+    _release()
