@@ -55,8 +55,7 @@ class ChordProgress(Struct, frozen=True, kw_only=True):
 
     #: Parts that have come in, each counted once however often it is reported.
     count: int
-    #: To exactly one caller, and only when all are in: the documents of all parts, in the order of their index.
-    #: None otherwise.
+    #: For the part that came in last, and no other: the documents of all parts, in the order of their index.
     documents: tuple[bytes, ...] | None = None
 
 
@@ -126,7 +125,11 @@ class ResultBackend(ABC):
     def chord_part(
         self, group_id: str, *, size: int, index: int, document: bytes, lifetime: float | None = None
     ) -> ChordProgress:
-        """Record one finished part of a chord's header; a part told twice counts once."""
+        """Record one finished part of a chord's header; a part told twice counts once.
+
+        The documents go to the part that completes the chord, as often as it is told: whoever dies between here and
+        the body's publishing is run again, and gets them again.
+        """
 
     @abstractmethod
     def prune(self) -> int:

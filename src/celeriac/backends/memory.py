@@ -24,7 +24,8 @@ def _expiry(lifetime: float | None) -> float:
 class _Chord:
     expires_at: float
     parts: dict[int, bytes] = field(default_factory=dict)
-    claimed: bool = False
+    #: The part that came in last.
+    completed_by: int | None = None
 
 
 class _Shelf:
@@ -117,9 +118,10 @@ class MemoryBackend(ResultBackend):
             chord = self._shelf.chords.setdefault(group_id, _Chord(_expiry(lifetime)))
             chord.parts.setdefault(index, document)
             count = len(chord.parts)
-            if count < size or chord.claimed:
+            if count >= size and chord.completed_by is None:
+                chord.completed_by = index
+            if chord.completed_by != index:
                 return ChordProgress(count=count)
-            chord.claimed = True
             return ChordProgress(count=count, documents=tuple(document for _, document in sorted(chord.parts.items())))
 
     def prune(self) -> int:

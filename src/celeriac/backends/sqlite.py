@@ -89,7 +89,7 @@ class SqliteBackend(ResultBackend, SqliteEngine):
             _execute(transaction, "insert_chord", group_id, expires_at)
             _execute(transaction, "insert_chord_part", group_id, index, document)
             (count,) = transaction.connection.execute(QUERIES["count_chord_parts"], (group_id,)).fetchone()
-            if count < size or not _execute(transaction, "claim_chord", group_id):
+            if count < size or not _execute(transaction, "complete_chord", index, group_id, index):
                 return ChordProgress(count=count)
             documents = transaction.connection.execute(QUERIES["chord_documents"], (group_id,))
             return ChordProgress(count=count, documents=tuple(document for (document,) in documents))

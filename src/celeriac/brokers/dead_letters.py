@@ -1,5 +1,6 @@
 """Making dead letters of deliveries, and messages of dead letters."""
 
+import zlib
 from typing import NamedTuple
 
 from celeriac.exceptions import UnreadableMessage
@@ -17,9 +18,11 @@ _CRASH_HEADERS = tuple(
 
 
 class Label(NamedTuple):
-    """What a dead letter is found by; both empty where the envelope does not say."""
+    """What a dead letter is found by."""
 
+    #: For an envelope that does not say: a name made of its content.
     task_id: str
+    #: Empty for an envelope that does not say.
     task: str
 
 
@@ -28,8 +31,12 @@ def read_label(envelope: bytes) -> Label:
     try:
         head = envelopes.decode_head(envelope)
     except UnreadableMessage:
-        return Label("", "")
-    return Label(head.id, head.task_name or "")
+        return Label(_name_of(envelope), "")
+    return Label(head.id or _name_of(envelope), head.task_name or "")
+
+
+def _name_of(envelope: bytes) -> str:
+    return f"unreadable-{zlib.crc32(envelope):08x}"
 
 
 def revived(envelope: bytes) -> tuple[bytes, Message | None]:

@@ -329,9 +329,9 @@ INSERT OR IGNORE INTO chord_part (group_id, position, document) VALUES (?, ?, ?)
 -- :group_id
 SELECT count(*) FROM chord_part WHERE group_id = ?;
 
--- name: claim_chord
--- :group_id. Changes one row for the one caller who gets the documents.
-UPDATE chord SET claimed = 1 WHERE group_id = ? AND claimed = 0;
+-- name: complete_chord
+-- :position :group_id :position. Changes one row for the part that completes the chord, however often it is told.
+UPDATE chord SET completed_by = ? WHERE group_id = ? AND (completed_by IS NULL OR completed_by = ?);
 
 -- name: chord_documents
 -- :group_id

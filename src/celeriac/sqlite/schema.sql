@@ -89,7 +89,7 @@ CREATE TABLE result_group (
 
 CREATE TABLE chord (
     group_id TEXT PRIMARY KEY,
-    claimed INTEGER NOT NULL DEFAULT 0,     -- somebody has been given the documents
+    completed_by INTEGER,                   -- the part that came in last, and gets the documents
     expires_at REAL
 );
 CREATE TABLE chord_part (

@@ -42,11 +42,12 @@ class Groups(BackendHarness):
         assert self._part(1).count == 2
         assert self._part(2).documents == (b"0", b"1", b"2")
 
-    def test_the_documents_are_given_only_once(self) -> None:
+    def test_the_documents_are_given_to_the_part_that_completes_the_chord_whenever_it_is_told(self) -> None:
         for index in range(3):
             last = self._part(index)
         assert last.documents is not None
-        assert self._part(2) == ChordProgress(count=3)
+        assert self._part(2) == last
+        assert self._part(1) == ChordProgress(count=3)
 
     def test_a_chord_of_one_is_complete_at_once(self) -> None:
         assert self._part(0, size=1) == ChordProgress(count=1, documents=(b"0",))
