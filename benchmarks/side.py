@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +60,16 @@ class Project:
             "PYTHONPATH": str(_HERE),
         }
 
-    def client(self, command: str, *numbers: int) -> dict[str, Any]:
+    def fill(self, count: int) -> None:
+        """Publish a backlog, which is not measured: without waiting for the disk."""
+        self.client("fill", count, environment={"BENCHMARK_FSYNC": "off", "BENCHMARK_SYNCHRONOUS": "normal"})
+
+    def client(self, command: str, *numbers: int, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Run ``client`` and return what it printed."""
         completed = subprocess.run(
             [self.side.interpreter, "client.py", self.side.module, command, *map(str, numbers)],
             cwd=_HERE,
-            env=self._environment,
+            env=self._environment | dict(environment or {}),
             stdout=subprocess.PIPE,
             check=True,
             text=True,

@@ -24,8 +24,8 @@ class Sizes:
 
 FULL = Sizes(
     rounds=3,
-    drain=20_000,
-    publish=5_000,
+    drain=10_000,
+    publish=3_000,
     bulk=50_000,
     latency=1_000,
     round_trip=300,

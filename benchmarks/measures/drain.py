@@ -25,7 +25,7 @@ class Drain(NamedTuple):
 def drain(side: Side, count: int, *, results: bool) -> Drain:
     """Let a new worker work off a backlog."""
     with side.project(results=results) as project:
-        project.client("fill", count)
+        project.fill(count)
         with project.worker() as worker:
             left = waiting = project.span()
             while left == waiting:

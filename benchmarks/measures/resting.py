@@ -19,7 +19,7 @@ def resting(sides: Sequence[Side], seconds: float) -> list[Figure]:
     memory = Figure(name="memory of all processes (PSS)", unit="MB", more_is_better=False)
     for side in sides:
         with side.project() as project:
-            project.client("fill", 1)
+            project.fill(1)
             with project.worker() as worker:
                 while project.span() and time.monotonic() - worker.started_at < _PATIENCE:
                     time.sleep(0.005)
