@@ -1,6 +1,9 @@
 """The aftermath: what becomes of the work of a child that has died. Pure rules.
 
-* What it had not begun, or had finished without yet saying so, goes to another child; nothing is counted.
+* What it had not begun goes to another child; nothing is counted. So does what it had finished without yet saying so,
+  if something else was running. If nothing was, the death is what a finished task has left behind (it had closed the
+  descriptors of its process, for one), and the rules for what was running apply to it: else it would run for ever.
+  What must not run twice fails.
 * What was running when its hard limit fell due fails with ``TimeLimitExceeded``; what ran beside it runs again,
   uncounted. So does everything that was running in a child the node itself has killed (cold shutdown, memory).
 * What was running when the child died by itself is counted: one crash more in the header ``celeriac-crashes``. If
@@ -27,7 +30,7 @@ SUSPECT_HEADER = "celeriac-suspect"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Casualty:
-    """A dead child's assignment."""
+    """A dead child's assignment, of which the child had taken the token."""
 
     assignment: Assignment
     #: It was on the child's board: begun and not ended.
@@ -59,11 +62,14 @@ def judge(casualties: Sequence[Casualty], *, ending: str, to_blame: bool, max_cr
     aftermath = Aftermath()
     overdue = any(casualty.overdue_after is not None for casualty in casualties)
     running = sum(casualty.was_running for casualty in casualties)
+    # Nothing ran: what had finished without saying so is to answer for it.
+    blame_finished = not running
+    running = running or len(casualties)
     for casualty in casualties:
         assignment = casualty.assignment
         if casualty.overdue_after is not None:
             aftermath.again.append(assignment.with_verdict(Verdict("TimeLimitExceeded", [casualty.overdue_after])))
-        elif not casualty.was_running:
+        elif not (casualty.was_running or blame_finished or _fails_at_once(assignment)):
             aftermath.again.append(assignment)
         elif assignment.verdict is not None:
             (aftermath.hopeless if to_blame else aftermath.again).append(assignment)

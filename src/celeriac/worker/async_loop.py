@@ -1,17 +1,23 @@
 """The loop of a child for ``async def`` tasks: an event loop in a thread of its own, beside the ``def`` tasks."""
 
 import asyncio
+import logging
+import os
 import threading
 from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any
 
 from celeriac.exceptions import SoftTimeLimitExceeded
 from celeriac.execution import Execution, Report
+from celeriac.worker import forked
 from celeriac.worker.frames import Work
 from celeriac.worker.lane import ChildLane
+from celeriac.worker.task_loop import BROKEN
 from celeriac.worker.workbench import Workbench
 
 __all__ = ["AsyncLoop"]
+
+logger = logging.getLogger("celeriac.worker")
 
 
 class AsyncLoop:
@@ -24,7 +30,7 @@ class AsyncLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading = False
         self._flush_planned = False
-        self._thread = threading.Thread(target=self._run, name="celeriac-async", daemon=True)
+        self._thread = threading.Thread(target=self._guard, name="celeriac-async", daemon=True)
 
     def start(self) -> None:
         """Begin, in a thread."""
@@ -34,17 +40,29 @@ class AsyncLoop:
         """Wait until the lane is closed and the last coroutine has ended."""
         self._thread.join()
 
-    def _run(self) -> None:
-        asyncio.run(self._main())
+    def _guard(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nobody would run what this loop has taken
+            _break_down(error)
 
-    async def _main(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._ended = asyncio.Event()
-        self._read_on()
-        await self._ended.wait()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+    def _run(self) -> None:
+        with asyncio.Runner() as runner:
+            self._loop = runner.get_loop()
+            # A future, not a task: a coroutine of the user's may cancel all tasks of the loop.
+            self._ended = self._loop.create_future()
+            self._loop.call_soon(self._read_on)
+            while not self._ended.done():
+                try:
+                    self._loop.run_until_complete(self._ended)
+                except BaseException:
+                    # sys.exit in a task of the user's own making, or loop.stop(). Whoever awaits it is told; we go on.
+                    logger.exception("A coroutine has stopped the event loop, which goes on.")
         self._bench.outbox.flush()
+
+    def _end_if_idle(self) -> None:
+        if self._lane.ended and not self._tasks and not self._ended.done():
+            self._ended.set_result(None)
 
     def _read_on(self) -> None:
         if not self._reading and not self._lane.ended:
@@ -58,17 +76,27 @@ class AsyncLoop:
         self._loop.remove_reader(self._lane.stream.fileno())
 
     def _on_tokens(self) -> None:
+        if forked.is_copy:
+            # A coroutine has forked and awaits in its copy, which must not take the child's work.
+            os._exit(0)
         while self._free_rows:
             work = self._lane.next_work()
             if work is None:
                 if self._lane.ended:
                     self._read_no_more()
-                    self._ended.set()
+                    self._end_if_idle()
                 return
             task = self._loop.create_task(self._run_work(self._free_rows.pop(), work))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._forget)
         self._read_no_more()
+
+    def _forget(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            # Its work would stay begun for ever. The node learns of it by the end of the process.
+            _break_down(asyncio.CancelledError() if task.cancelled() else task.exception())
+        self._end_if_idle()
 
     async def _run_work(self, row: int, work: Work) -> None:
         bench = self._bench
@@ -77,6 +105,7 @@ class AsyncLoop:
         if isinstance(prepared, Execution):
             bench.begin(row, work, prepared, began)
             report = await _run(prepared)
+            _uncancel()
         else:
             report = prepared
         bench.end(row, work, report, began)
@@ -96,8 +125,23 @@ async def _run(execution: Execution) -> Report:
         execution.limit_coroutine = CoroutineLimit(execution.soft_time_limit)
     try:
         return await execution.arun()
-    except Exception as error:  # noqa: BLE001 - a failure of the pipeline's own is the task's failure too
+    except BaseException as error:  # noqa: BLE001 - a failure of the pipeline's own is the task's failure too
+        # So is its cancellation: only code of the user's can have asked for that.
         return execution.fail(error)
+
+
+def _uncancel() -> None:
+    """Forget that the current task was to be cancelled: the coroutine it ran has ended, and its end is to be told."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
+def _break_down(error: BaseException | None) -> None:
+    if forked.is_copy:
+        os._exit(0)
+    logger.critical("The event loop for tasks has broken down, and its process with it.", exc_info=error)
+    os._exit(BROKEN)
 
 
 class CoroutineLimit:

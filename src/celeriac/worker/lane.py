@@ -76,8 +76,7 @@ class NodeLane:
             except BlockingIOError:
                 return True
             except OSError:
-                # The child is gone. Its ending is learned from the process; its work comes back then.
-                outbox.clear()
+                # The child is gone. Its ending is learned from the process; its work is taken back then.
                 return False
             outbox.popleft()
         return False
@@ -139,6 +138,8 @@ class NodeLane:
         if not self._writer_closed:
             self._writer_closed = True
             os.close(self._token_writer)
+            # The number may be another file's from now on.
+            self._token_writer = -1
 
     def close(self) -> None:
         """Close everything. Safe to call twice."""

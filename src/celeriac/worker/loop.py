@@ -22,7 +22,7 @@ class Loop:
         """Call back when a watched descriptor is writable, too; None: not any more."""
         try:
             key = self._selector.get_key(descriptor)
-        except KeyError:
+        except (KeyError, ValueError):
             return
         on_readable, _ = key.data
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if callback is not None else 0)

@@ -216,14 +216,23 @@ class Node:
         for delivery in arrivals.deliveries:
             self._accept(delivery)
         for delivery in arrivals.acked:
-            placement = self._early_acks.confirm(delivery)
-            if placement.sequence in placement.workplace.loads[placement.assignment.lane].assignments:
-                self._give(placement.workplace, placement.assignment.lane, [placement])
+            self._begin_acked(self._early_acks.confirm(delivery))
         for delivery in arrivals.lost:
             placement = self._early_acks.lose(delivery)
             placement.workplace.loads[placement.assignment.lane].remove(placement.sequence)
         if self._phase is not _Phase.RUNNING:
             self._give_back_waiting()
+
+    def _begin_acked(self, placement: Placement[Child]) -> None:
+        """Send what had to be acked first to its child, or let it wait for another one when that has begun to leave."""
+        child, lane = placement.workplace, placement.assignment.lane
+        if placement.sequence not in child.loads[lane].assignments:
+            return
+        if child.accepts_work:
+            self._give(child, lane, [placement])
+        else:
+            child.loads[lane].remove(placement.sequence)
+            self._wait_again([placement.assignment])
 
     def _accept(self, delivery: Delivery) -> None:
         try:
@@ -260,7 +269,9 @@ class Node:
         for load in child.loads:
             for sequence in list(load.assignments):
                 assignment = load.remove(sequence)
-                if assignment is not None:
+                if assignment is not None and self._early_acks.is_pending(assignment.delivery):
+                    unread.append(assignment)
+                elif assignment is not None:
                     overdue_after = child.overdue_after if sequence == child.overdue else None
                     casualties.append(
                         Casualty(assignment=assignment, was_running=sequence in running, overdue_after=overdue_after)

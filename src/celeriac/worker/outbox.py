@@ -5,18 +5,25 @@ runs, from a thread of the outbox's own: so a finished task's result never waits
 holds the interpreter lock in C can delay it, by as long as it holds it.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from celeriac.worker.frames import Frame
+from celeriac.worker.frames import Done, Frame
+from celeriac.worker.unsendable import unsendable
 
 __all__ = ["Outbox"]
 
+logger = logging.getLogger("celeriac.worker")
+
 #: Frames in one batch, about.
 _BIG = 64
-#: Seconds the oldest frame may be kept back.
+#: Seconds the oldest frame may be kept back between two tasks.
 _OLD = 0.004
+#: Seconds between two looks of the outbox's thread while a task runs. Each look makes the two threads fight for the
+#: interpreter lock for some milliseconds, in which every task costs half as much again: so it is not done often.
+_LOOK = 0.02
 
 
 class Outbox:
@@ -58,13 +65,29 @@ class Outbox:
     def _send_all(self) -> None:
         if self._frames:
             frames, self._frames = self._frames, []
-            self._send(frames)
+            try:
+                self._send(frames)
+            except OSError:
+                raise
+            except Exception:  # noqa: BLE001 - one of them holds what no frame can carry; the others must not be lost
+                self._send_each(frames)
+
+    def _send_each(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            try:
+                self._send([frame])
+            except OSError:
+                raise
+            except Exception as error:
+                logger.exception("The end of a task could not be told to the node; it is a failure.")
+                if isinstance(frame, Done):
+                    self._send([unsendable(frame, error)])
 
     def _run(self) -> None:
         # While frames come it looks now and then by itself: to be told of each batch would cost more than the look.
         while True:
             self._some.wait()
-            time.sleep(_OLD)
+            time.sleep(_LOOK)
             with self._lock:
                 if not self._frames:
                     self._some.clear()

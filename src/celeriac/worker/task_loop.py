@@ -1,5 +1,7 @@
 """The loops of a child for ``def`` tasks: in its main thread, or in threads."""
 
+import logging
+import os
 import queue
 import threading
 
@@ -8,7 +10,12 @@ from celeriac.worker.lane import ChildLane
 from celeriac.worker.soft_limit import MainThreadLimit, ThreadLimit
 from celeriac.worker.workbench import Workbench
 
-__all__ = ["run_in_main_thread", "run_in_threads"]
+__all__ = ["BROKEN", "run_in_main_thread", "run_in_threads"]
+
+logger = logging.getLogger("celeriac.worker")
+
+#: Exit status of a child that cannot go on although its node is there.
+BROKEN = 70
 
 
 def run_in_main_thread(lane: ChildLane, bench: Workbench) -> None:
@@ -54,10 +61,15 @@ def run_in_threads(lane: ChildLane, bench: Workbench, threads: int) -> None:
 
 
 def _run_thread(row: int, works: "queue.SimpleQueue[Work | None]", free: threading.Semaphore, bench: Workbench) -> None:
-    limit = ThreadLimit()
-    while (work := works.get()) is not None:
-        bench.outbox.before_task()
-        bench.run(row, work, limit)
-        free.release()
-        if works.empty():
-            bench.outbox.flush()
+    try:
+        limit = ThreadLimit()
+        while (work := works.get()) is not None:
+            bench.outbox.before_task()
+            bench.run(row, work, limit)
+            free.release()
+            if works.empty():
+                bench.outbox.flush()
+    except BaseException:
+        # Nobody would run what this thread has taken. The node learns of it by the end of the process.
+        logger.critical("A thread for tasks has broken down, and its process with it.", exc_info=True)
+        os._exit(BROKEN)

@@ -18,10 +18,22 @@ def judged(*casualties: Casualty, to_blame: bool = True):
     return judge(casualties, ending="was killed by SIGKILL", to_blame=to_blame, max_crashes=3)
 
 
-def test_what_had_not_begun_goes_to_another_child_and_nothing_is_counted() -> None:
-    aftermath = judged(casualty(running=False))
-    assert [each.crashes for each in aftermath.again] == [0]
-    assert aftermath.settlements == []
+def test_what_had_finished_without_saying_so_runs_again_uncounted_when_something_else_was_running() -> None:
+    aftermath = judged(casualty(1, running=False), casualty(2))
+    assert [(each.task_id, each.crashes) for each in aftermath.again] == [("1", 0)]
+    assert len(aftermath.settlements) == 1
+
+
+def test_what_had_finished_is_counted_when_nothing_was_running_at_its_process_s_death() -> None:
+    (settlement,) = judged(casualty(running=False)).settlements
+    assert settlement.replacement.headers["celeriac-crashes"] == 1
+    both = judged(casualty(1, running=False), casualty(2, running=False)).settlements
+    assert [each.replacement.headers["celeriac-suspect"] for each in both] == [True, True]
+
+
+def test_what_was_acked_early_and_had_finished_without_saying_so_does_not_run_again() -> None:
+    aftermath = judged(casualty(1, running=False, acked_early=True), casualty(2))
+    assert [each.verdict.error for each in aftermath.again] == ["WorkerLostError"]
 
 
 def test_what_ran_alone_is_counted_in_a_header_of_its_message() -> None:

@@ -1,0 +1,104 @@
+"""Tasks that harm the process they run in: each has a visible end, and the tasks after it run."""
+
+import pytest
+
+from celeriac.exceptions import WorkerLostError
+
+TASKS = """
+import asyncio
+from celeriac.exceptions import Reject
+
+@app.task
+def fine(number=0):
+    return number
+
+@app.task
+async def fine_async(number=0):
+    return number
+
+@app.task
+def closes_everything():
+    note("ran", os.getpid())
+    os.closerange(3, 1000)
+
+@app.task
+def says_what_no_frame_can_carry():
+    note("ran", os.getpid())
+    raise Reject("\\ud800", requeue=False)
+
+@app.task
+async def cancels_itself():
+    asyncio.current_task().cancel()
+    await asyncio.sleep(60)
+
+@app.task
+async def cancels_everything():
+    for task in asyncio.all_tasks():
+        task.cancel()
+    await asyncio.sleep(60)
+
+@app.task
+async def exits_in_a_task_of_its_own():
+    async def leave():
+        sys.exit(3)
+    await asyncio.create_task(leave())
+
+@app.task
+async def stops_the_loop():
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0.1)
+    return "and goes on"
+
+@app.task
+async def forks_and_awaits():
+    copy = os.fork()
+    await asyncio.sleep(0.5)
+    os.waitpid(copy, 0)
+"""
+
+
+@pytest.mark.parametrize("executor", ["processes", "threads"])
+def test_a_task_that_closes_all_descriptors_is_not_run_for_ever(project, executor: str) -> None:
+    tasks = project(TASKS)
+    tasks.worker(concurrency=1, executor=executor)
+    poison = tasks.closes_everything.delay()
+    with pytest.raises(WorkerLostError):
+        poison.get(timeout=30)
+    assert len(tasks.lines("ran")) == 3
+    assert [letter.id for letter in tasks.app.broker.dead_letters()] == [poison.id]
+    assert tasks.fine.delay(7).get(timeout=30) == 7
+
+
+@pytest.mark.parametrize("executor", ["processes", "threads"])
+def test_an_end_that_no_frame_can_carry_is_a_dead_letter(project, executor: str) -> None:
+    tasks = project(TASKS)
+    tasks.worker(concurrency=1, executor=executor)
+    rejected = tasks.says_what_no_frame_can_carry.delay()
+    assert tasks.fine.delay(7).get(timeout=30) == 7
+    assert [letter.id for letter in tasks.app.broker.dead_letters()] == [rejected.id]
+    assert len(tasks.lines("ran")) == 1
+
+
+@pytest.mark.parametrize("name", ["cancels_itself", "cancels_everything", "exits_in_a_task_of_its_own"])
+def test_a_coroutine_that_ends_what_runs_it_is_a_failure_and_harms_no_other(project, name: str) -> None:
+    tasks = project(TASKS)
+    tasks.worker(concurrency=1)
+    failing = getattr(tasks, name).delay()
+    failing.get(timeout=30, propagate=False)
+    assert failing.state == "FAILURE"
+    assert tasks.fine_async.delay(7).get(timeout=30) == 7
+
+
+def test_a_coroutine_that_stops_the_event_loop_stops_nothing(project) -> None:
+    tasks = project(TASKS)
+    tasks.worker(concurrency=1)
+    assert tasks.stops_the_loop.delay().get(timeout=30) == "and goes on"
+
+
+def test_the_copy_of_a_child_that_a_coroutine_has_forked_takes_no_work(project) -> None:
+    tasks = project(TASKS)
+    tasks.worker(concurrency=1)
+    forking = tasks.forks_and_awaits.delay()
+    results = [tasks.fine_async.delay(number) for number in range(50)]
+    assert [result.get(timeout=30) for result in results] == list(range(50))
+    forking.get(timeout=30)
