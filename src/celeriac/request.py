@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from celeriac.protocol.message import Message
+    from celeriac.protocol.plain_call import PlainMessage
     from celeriac.protocol.task_call import TaskCall
 
 __all__ = ["Context"]
@@ -71,7 +72,9 @@ class Context:
         self.update(*args, **kwargs)
 
     @classmethod
-    def from_call(cls, call: "TaskCall", message: "Message", *, hostname: str, redelivered: bool) -> "Context":
+    def from_call(
+        cls, call: "TaskCall", message: "Message | PlainMessage", *, hostname: str, redelivered: bool
+    ) -> "Context":
         """Return the request of a task call that a worker has received."""
         request = cls.__new__(cls)
         hard, soft = call.timelimit or (None, None)
@@ -150,7 +153,7 @@ class Context:
     @property
     def properties(self) -> dict[str, Any] | None:
         """The message's properties, with AMQP's names; None when there was no message."""
-        message: Message | None = self.__dict__.get("_message")
+        message: Message | PlainMessage | None = self.__dict__.get("_message")
         if message is None:
             return None
         return {

@@ -1,5 +1,6 @@
 """From work to its end inside a child: decode, execute, report. Shared by the loops for ``def`` and ``async def``."""
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -36,26 +37,26 @@ class Workbench:
 
     def prepare(self, work: Work) -> Execution | Report:
         """Decode the work; a report is its end already: unreadable, unknown, or with a verdict."""
-        message = _NOBODY
         try:
-            message = envelope.decode(work.envelope)
-            execution = Execution.from_message(
+            execution = Execution.from_envelope(
                 self._app,
-                message,
+                work.envelope,
                 ordinal=work.execution,
                 redelivered=work.redelivered,
                 hostname=self._hostname,
             )
         except CeleriacError as error:
-            return self._refuse(work, message, error)
+            return self._refuse(work, error)
         except Exception as error:  # noqa: BLE001 - whatever decoding it led to, the message must not end the child
-            unreadable = UnreadableMessage(f"Reading the message failed with {error!r}.")
-            return self._refuse(work, message, unreadable)
+            return self._refuse(work, UnreadableMessage(f"Reading the message failed with {error!r}."))
         if work.verdict is not None:
             return execution.fail(error_of(work.verdict))
         return execution
 
-    def _refuse(self, work: Work, message: Message, error: CeleriacError) -> Report:
+    def _refuse(self, work: Work, error: CeleriacError) -> Report:
+        message = _NOBODY
+        with contextlib.suppress(UnreadableMessage):
+            message = envelope.decode(work.envelope)
         return refuse(self._app, message, error, ordinal=work.execution, hostname=self._hostname)
 
     def take(self, row: int, work: Work) -> float:

@@ -1,0 +1,71 @@
+"""The short way to read a call gives what the long way gives, or leaves the call to it."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from celeriac.protocol import envelope
+from celeriac.protocol.plain_call import PlainMessage, read_plain
+from celeriac.protocol.task_call import TaskCall, decode_task, encode_task
+
+JSON = frozenset({"application/json"})
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda items: st.lists(items, max_size=3) | st.dictionaries(st.text(), items, max_size=3),
+    max_leaves=8,
+)
+
+
+def message(**parts):
+    return encode_task(TaskCall(task="tasks.add", id="1-2", **parts), queue="celery", priority=3)
+
+
+def test_a_plain_call_is_read_by_the_short_way():
+    assert read_plain(envelope.encode(message(args=(2, 3), kwargs={"a": "b"})), JSON) is not None
+
+
+@given(args=st.lists(PLAIN, max_size=3), kwargs=st.dictionaries(st.text(), PLAIN, max_size=3))
+def test_both_ways_give_the_same_call_and_address(args, kwargs):
+    sent = message(args=args, kwargs=kwargs, retries=2, timelimit=(3, 1.5), root_id="r", group="g", group_index=1)
+    read = read_plain(envelope.encode(sent), JSON)
+    if read is not None:
+        assert read.call == decode_task(envelope.decode(envelope.encode(sent)), JSON)
+        for name in PlainMessage.__struct_fields__:
+            assert name == "headers" or getattr(read.message, name) == getattr(sent, name)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"headers": {"mine": 1}},
+        {"callbacks": [{"task": "tasks.then"}]},
+        {"chain": [{"task": "tasks.then"}]},
+        {"args": ({1: 2}, b"bytes")},
+        {"args": (float("nan"),)},
+        {"stamped_headers": ["a"], "stamps": {"a": 1}},
+    ],
+)
+def test_what_is_not_plain_takes_the_long_way(parts):
+    assert read_plain(envelope.encode(message(**parts)), JSON) is None
+
+
+@pytest.mark.parametrize("header", ["eta", "expires", "compression", "celeriac-crashes", "task", "retries"])
+def test_a_header_that_means_more_takes_the_long_way(header):
+    sent = message()
+    changed = msgspec.structs.replace(sent, headers={**sent.headers, header: {"strange": "value"}})
+    assert read_plain(envelope.encode(changed), JSON) is None
+
+
+def test_content_that_is_not_accepted_takes_the_long_way():
+    assert read_plain(envelope.encode(message()), frozenset({"application/x-msgpack"})) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"\x93", b"no envelope", envelope.encode(message())[:-3]])
+def test_damaged_envelopes_take_the_long_way(data):
+    assert read_plain(data, JSON) is None
+
+
+def test_both_describe_the_same_array():
+    assert PlainMessage.__struct_fields__ == type(message()).__struct_fields__
+    assert PlainMessage.__struct_defaults__ == type(message()).__struct_defaults__
