@@ -34,6 +34,8 @@ class Side:
     #: The table its file keeps waiting and running calls in, in the order of their ``id``.
     table: str
     environment: tuple[tuple[str, str], ...] = ()
+    #: Its uppermost process does work of its own for each task.
+    has_node: bool = False
     #: Measured only where the settings it differs in can matter.
     variant: bool = False
 
@@ -105,6 +107,7 @@ def sides() -> list[Side]:
             module="tasks_celeriac",
             worker=worker,
             table="message",
+            has_node=True,
             environment=(("BENCHMARK_SYNCHRONOUS", synchronous),),
             variant=synchronous == "full",
         )

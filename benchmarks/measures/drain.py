@@ -49,13 +49,14 @@ def rates(sides: Sequence[Side], count: int, rounds: int, *, results: bool) -> l
     name = f"drain, results {'stored' if results else 'off'}"
     rate = Figure(name=name, unit="tasks/s")
     cpu = Figure(name=f"{name}: CPU of all processes", unit="µs/task", more_is_better=False)
-    node = Figure(name=f"{name}: CPU of the node or main process", unit="µs/task", more_is_better=False)
+    node = Figure(name=f"{name}: CPU of the node process alone", unit="µs/task", more_is_better=False)
     for _ in range(rounds):
         for side in sides:
             found = drain(side, count, results=results)
             rate.add(side.name, found.rate)
             cpu.add(side.name, sum(found.cpu.values()))
-            node.add(side.name, found.cpu["node"])
+            if side.has_node:
+                node.add(side.name, found.cpu["node"])
     return [rate, cpu, node]
 
 
