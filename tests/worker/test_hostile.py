@@ -1,8 +1,12 @@
 """Tasks that harm the process they run in: each has a visible end, and the tasks after it run."""
 
+import json
+
 import pytest
 
 from celeriac.exceptions import WorkerLostError
+from celeriac.protocol.message import Message
+from tests.worker.conftest import wait_until
 
 TASKS = """
 import asyncio
@@ -48,6 +52,16 @@ async def stops_the_loop():
     asyncio.get_running_loop().stop()
     await asyncio.sleep(0.1)
     return "and goes on"
+
+@app.task
+async def waits_for_a_file(name):
+    note("ran", "waits")
+    while not (HERE / name).exists():
+        await asyncio.sleep(0.02)
+
+@app.task
+def dies_beside_others():
+    os._exit(9)
 
 @app.task
 async def forks_and_awaits():
@@ -102,3 +116,53 @@ def test_the_copy_of_a_child_that_a_coroutine_has_forked_takes_no_work(project) 
     results = [tasks.fine_async.delay(number) for number in range(50)]
     assert [result.get(timeout=30) for result in results] == list(range(50))
     forking.get(timeout=30)
+
+
+def test_a_task_that_has_to_run_alone_does_not_hold_up_the_others_while_a_coroutine_waits(project) -> None:
+    tasks = project(TASKS)
+    tasks.worker(concurrency=1)
+    waiting = tasks.waits_for_a_file.delay("go")
+    wait_until(lambda: tasks.lines("ran"), "a coroutine that waits")
+    poison = tasks.dies_beside_others.delay()
+    with pytest.raises(WorkerLostError):
+        poison.get(timeout=30)
+    assert tasks.fine.delay(7).get(timeout=30) == 7
+    assert not waiting.ready()
+    (tasks.directory / "go").touch()
+    waiting.get(timeout=30)
+
+
+def test_a_log_handler_that_raises_changes_nothing_for_tasks(project) -> None:
+    source = """
+    import logging
+    from celeriac import signals
+
+    class Broken(logging.Handler):
+        def emit(self, record):
+            raise RuntimeError("no")
+
+    @signals.worker_process_init.connect(weak=False)
+    def add_handler(**_):
+        logging.getLogger("celeriac.worker.execution").addHandler(Broken())
+
+    @app.task
+    def fine():
+        return 1
+
+    @app.task
+    async def fine_async():
+        return 2
+    """
+    tasks = project(source)
+    tasks.worker(concurrency=1)
+    assert tasks.fine.delay().get(timeout=30) == 1
+    assert tasks.fine_async.delay().get(timeout=30) == 2
+
+
+def test_a_coroutine_runs_also_where_its_message_s_head_does_not_name_it(project) -> None:
+    tasks = project(TASKS)
+    tasks.worker(concurrency=1)
+    body = {"task": tasks.fine_async.name, "id": "old", "args": [3], "kwargs": {}}
+    message = Message(id="old", queue="celery", headers={}, body=json.dumps(body).encode())
+    tasks.app.broker.publish([message])
+    assert tasks.app.AsyncResult("old").get(timeout=30) == 3

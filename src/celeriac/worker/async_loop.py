@@ -104,6 +104,7 @@ class AsyncLoop:
         prepared = bench.prepare(work)
         if isinstance(prepared, Execution):
             bench.begin(row, work, prepared, began)
+            bench.outbox.before_task()
             report = await _run(prepared)
             _uncancel()
         else:
@@ -124,6 +125,9 @@ async def _run(execution: Execution) -> Report:
     if execution.soft_time_limit:
         execution.limit_coroutine = CoroutineLimit(execution.soft_time_limit)
     try:
+        if not execution.is_async:
+            # The code has changed since the node asked what is async.
+            return await asyncio.to_thread(execution.run)
         return await execution.arun()
     except BaseException as error:  # noqa: BLE001 - a failure of the pipeline's own is the task's failure too
         # So is its cancellation: only code of the user's can have asked for that.

@@ -48,6 +48,8 @@ class Child:
         self.state = ChildState.BOOTING
         self.started_at = now
         self.exclusive = False
+        #: Since when it has been exclusive and busy, as the crew has last seen it.
+        self.reserved_since: float | None = None
         #: It shall leave when its successors are ready.
         self.outgoing = False
         #: The node has ordered its death; what ran in it is not to blame.

@@ -27,6 +27,8 @@ logger = logging.getLogger("celeriac.worker.crew")
 _BOOT_PAUSES = (0.5, 30.0)
 #: A successor is started when a child has this share of its tasks left.
 _EARLY = 0.2
+#: Seconds a child may be kept for one task alone before another child takes its place beside the others.
+_RESERVED = 0.5
 #: Beyond this many times the memory ceiling a child is killed in the middle of its task.
 _KILL_AT = 2
 
@@ -118,6 +120,20 @@ class Crew:
                 child.process.kill()
             elif not child.outgoing:
                 logger.warning("Child %d uses %d MiB, above its ceiling; it is replaced.", child.pid, size >> 20)
+                child.outgoing = True
+
+    def check_reserved(self, now: float) -> None:
+        """Ask for a successor of each child that has long been reserved for a suspect, and takes nothing else.
+
+        Either it does not become empty, which its successor is, or the suspect runs long in it and others wait.
+        """
+        for child in self.children:
+            if not (child.exclusive and child.is_busy):
+                child.reserved_since = None
+            elif child.reserved_since is None:
+                child.reserved_since = now
+            # Not for every one of many suspects: there would be no end of processes.
+            elif now - child.reserved_since > _RESERVED and len(self.children) <= 2 * self.options.size:
                 child.outgoing = True
 
     def replace_all(self) -> None:

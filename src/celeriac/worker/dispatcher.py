@@ -63,26 +63,30 @@ class Dispatcher:
         self.pace = pace
         self.runs_async = runs_async
         self._waiting: tuple[deque[Assignment], deque[Assignment]] = (deque(), deque())
+        self._suspects: deque[Assignment] = deque()
         self._numbers = itertools.count(1)
 
     @property
     def waiting_count(self) -> int:
         """How many deliveries wait for a slot."""
-        return len(self._waiting[0]) + len(self._waiting[1])
+        return len(self._waiting[0]) + len(self._waiting[1]) + len(self._suspects)
 
     def add(self, assignment: Assignment) -> None:
         """Let a new delivery wait at the end."""
-        self._waiting[assignment.lane].append(assignment)
+        self._line_of(assignment).append(assignment)
+
+    def _line_of(self, assignment: Assignment) -> deque[Assignment]:
+        return self._suspects if assignment.suspect else self._waiting[assignment.lane]
 
     def put_back(self, assignments: Iterable[Assignment]) -> None:
         """Let deliveries wait at the front, in their order: they had been given to a child before."""
         for assignment in reversed(list(assignments)):
-            self._waiting[assignment.lane].appendleft(assignment)
+            self._line_of(assignment).appendleft(assignment)
 
     def withdraw(self, is_movable: Callable[[Assignment], bool]) -> list[Assignment]:
         """Return those that wait and are movable, to be given back to the broker; the others go on waiting."""
         withdrawn: list[Assignment] = []
-        for waiting in self._waiting:
+        for waiting in (*self._waiting, self._suspects):
             assignments = list(waiting)
             waiting.clear()
             for assignment in assignments:
@@ -92,25 +96,25 @@ class Dispatcher:
     def place(self, workplaces: Sequence[SomeWorkplace], now: float) -> list[Placement[SomeWorkplace]]:
         """Decide which waiting deliveries go where now, and record them in the children's loads.
 
-        What cannot be placed yet stays, and what stands behind it is tried: a suspect that waits for an empty child
-        does not keep the others from running.
+        What cannot be placed yet stays. A suspect that waits for an empty child does not keep the others from running.
         """
         placements: list[Placement[SomeWorkplace]] = []
+        while self._suspects:
+            workplace = self._choose_alone(workplaces)
+            if workplace is None:
+                break
+            placements.append(self._give(workplace, self._suspects.popleft(), now))
         for lane, waiting in zip(LANES, self._waiting, strict=True):
             left: deque[Assignment] = deque()
             places = _open_places(workplaces, lane) if waiting else []
             while waiting:
                 assignment = waiting.popleft()
-                if assignment.suspect:
-                    workplace = self._choose_alone(workplaces)
-                    places = _open_places(workplaces, lane)
-                else:
-                    workplace = self._choose(places, assignment)
+                workplace = self._choose(places, assignment)
                 if workplace is not None:
                     placements.append(self._give(workplace, assignment, now))
                     continue
                 left.append(assignment)
-                if not assignment.suspect and not assignment.acked_early:
+                if not assignment.acked_early:
                     break
             waiting.extendleft(reversed(left))
         return placements
@@ -150,6 +154,8 @@ class Dispatcher:
 
     def demand(self, workplaces: Sequence[Workplace]) -> int:
         """Return how many more deliveries the node should take from the broker now."""
+        if not self._suspects:
+            _free_reserved(workplaces)
         typical = self.pace.overall
         spare = [0, 0]
         slots = [0, 0]
@@ -179,3 +185,10 @@ def _open_places(workplaces: Sequence[SomeWorkplace], lane: LaneKind) -> list[tu
         for workplace in workplaces
         if not workplace.exclusive and workplace.accepts_work and workplace.allowance > 0
     ]
+
+
+def _free_reserved(workplaces: Sequence[Workplace]) -> None:
+    """End reservations for suspects that have gone elsewhere."""
+    for workplace in workplaces:
+        if workplace.exclusive and not any(load.has_suspect for load in workplace.loads):
+            workplace.exclusive = False

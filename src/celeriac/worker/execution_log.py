@@ -3,7 +3,11 @@
 Celery's levels: INFO, but ERROR with the traceback for an error that the task does not declare in ``throws``.
 """
 
+import functools
 import logging
+import traceback
+from collections.abc import Callable
+from typing import TypeVar
 
 from celeriac import states
 from celeriac.execution import Execution, Report
@@ -11,11 +15,27 @@ from celeriac.protocol.representation import represent
 
 __all__ = ["log_begin", "log_end"]
 
+_Subject = TypeVar("_Subject")
+
 logger = logging.getLogger("celeriac.worker.execution")
 
 _RESULT_LENGTH = 200
 
 
+def _harmless(log: Callable[[_Subject], None]) -> Callable[[_Subject], None]:
+    """Keep what a handler of the user's raises from the execution, whose end must be told in any case."""
+
+    @functools.wraps(log)
+    def guarded(subject: _Subject) -> None:
+        try:
+            log(subject)
+        except Exception:  # noqa: BLE001 - to log it would fail just so
+            traceback.print_exc()
+
+    return guarded
+
+
+@_harmless
 def log_begin(execution: Execution) -> None:
     """Log that a task begins."""
     if logger.isEnabledFor(logging.INFO):
@@ -23,6 +43,7 @@ def log_begin(execution: Execution) -> None:
         logger.info("Task %s[%s] begins", name, task_id, extra={"task_name": name, "task_id": task_id})
 
 
+@_harmless
 def log_end(report: Report) -> None:
     """Log how an execution has ended."""
     if report.state == states.SUCCESS:

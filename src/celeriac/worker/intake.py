@@ -186,13 +186,23 @@ class Intake:
                 self._went_away(error)
                 if self._stopping:
                     break
-                self._changed.wait(pause)
-                self._changed.clear()
-                pause = min(_PAUSES[1], pause * 2)
+                pause = self._rest(pause)
+            except Exception:
+                # Without this thread the node would hang for ever.
+                logger.exception("The engine has failed in a way that it should not; trying again.")
+                if self._stopping:
+                    break
+                pause = self._rest(pause)
             if self._stopping and not self._has_orders():
                 break
         with contextlib.suppress(OperationalError):
             consumer.close()
+
+    def _rest(self, pause: float) -> float:
+        """Wait before the next attempt; return how long to wait before the one after it."""
+        self._changed.wait(pause)
+        self._changed.clear()
+        return min(_PAUSES[1], pause * 2)
 
     def _turn(self, consumer: Consumer) -> None:
         self._changed.clear()
@@ -245,7 +255,7 @@ class Intake:
         # STARTED results are among the keeps, and must not come after what ended the task.
         while self._keeps:
             keeps = self._keeps[:_BATCH]
-            self._keep_all(keeps)
+            self._keep_batch(keeps)
             with self._lock:
                 del self._keeps[: len(keeps)]
         while self._settlements:
@@ -282,6 +292,18 @@ class Intake:
             raise
         except Exception:
             logger.exception("Nor could it be kept as a dead letter: it comes back when this node's lease ends.")
+
+    def _keep_batch(self, keeps: Sequence[Keep]) -> None:
+        try:
+            self._keep_all(keeps)
+        except OperationalError:
+            raise
+        except Exception:
+            if len(keeps) > 1:
+                for keep in keeps:
+                    self._keep_batch([keep])
+                return
+            logger.exception("A result, or what was to follow it, could not be kept and is lost.")
 
     def _keep_all(self, keeps: Sequence[Keep]) -> None:
         follow_ups = [message for keep in keeps for message in keep.follow_ups]

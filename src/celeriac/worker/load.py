@@ -45,6 +45,11 @@ class LaneLoad:
         """It has been given more than runs at once."""
         return len(self.assignments) > self.slots
 
+    @property
+    def has_suspect(self) -> bool:
+        """It has been given a suspect."""
+        return any(assignment.suspect for assignment, _ in self.assignments.values())
+
     def room_for(self, expected: float | None, size: int) -> bool:
         """Say whether one more is welcome: it would start at once, or within the read-ahead time."""
         count = len(self.assignments)

@@ -139,6 +139,7 @@ class Node:
     def _look_at_children(self, now: float) -> None:
         """Enforce hard limits; take back what was read ahead behind a task that turned out long."""
         children = self._crew.children
+        self._crew.check_reserved(now)
         self._status.children = [child.pid for child in children]
         self._status.active = sum(len(load) for child in children for load in child.loads)
         for child in children:
@@ -152,7 +153,8 @@ class Node:
 
     def _enforce_hard_limit(self, child: Child, now: float) -> None:
         for row in child.running():
-            if row.deadline and now > row.deadline:
+            # A row may be read while it is written: a deadline of which only some bytes are there is a tiny number.
+            if row.began < row.deadline < now:
                 child.overdue = row.sequence
                 child.overdue_after = round(row.deadline - row.began, 3)
                 child.kill(f"a task ran longer than its hard limit of {child.overdue_after:g} s")
@@ -193,10 +195,13 @@ class Node:
             self._blocked_since = now
         elif now - self._blocked_since > _PATIENCE:
             self._blocked_since = None
-            self._give_back_waiting()
+            # A suspect stays: a child is reserved for it.
+            self._give_back(self._dispatcher.withdraw(lambda each: self._is_movable(each) and not each.suspect))
 
     def _give_back_waiting(self) -> None:
-        withdrawn = self._dispatcher.withdraw(self._is_movable)
+        self._give_back(self._dispatcher.withdraw(self._is_movable))
+
+    def _give_back(self, withdrawn: Sequence[Assignment]) -> None:
         self._intake.settle([Settlement(delivery=each.delivery, outcome=Outcome.REQUEUE) for each in withdrawn])
 
     def _is_movable(self, assignment: Assignment) -> bool:

@@ -126,3 +126,15 @@ def test_the_prefetch_multiplier_bounds_what_is_read_ahead(limit: int) -> None:
     place = Place()
     place.loads = (LaneLoad(1, ahead_limit=limit), LaneLoad(0))
     assert len(dispatcher_with(100, pace=READ_AHEAD / 1000).place([place], 0.0)) == 1 + limit
+
+
+def test_a_child_reserved_for_a_suspect_that_has_gone_elsewhere_takes_work_again() -> None:
+    place = Place()
+    dispatcher = dispatcher_with(1)
+    dispatcher.place([place], 0.0)
+    dispatcher.add(assignment(7, suspect=True))
+    assert dispatcher.place([place], 0.0) == []
+    assert place.exclusive
+    dispatcher.withdraw(lambda _: True)
+    place.loads[0].remove(1)
+    assert dispatcher.demand([place]) == 1
