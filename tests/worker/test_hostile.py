@@ -1,10 +1,11 @@
 """Tasks that harm the process they run in: each has a visible end, and the tasks after it run."""
 
 import json
+import signal
 
 import pytest
 
-from celeriac.exceptions import WorkerLostError
+from celeriac.exceptions import SoftTimeLimitExceeded, WorkerLostError
 from celeriac.protocol.message import Message
 from tests.worker.conftest import wait_until
 
@@ -58,6 +59,27 @@ async def waits_for_a_file(name):
     note("ran", "waits")
     while not (HERE / name).exists():
         await asyncio.sleep(0.02)
+
+class Unspeakable(Exception):
+    def __repr__(self):
+        raise SystemExit(9)
+    __str__ = __repr__
+
+@app.task
+def raises_the_unspeakable():
+    raise Unspeakable
+
+@app.task
+async def raises_the_unspeakable_async():
+    raise Unspeakable
+
+@app.task
+def ignores_signals():
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+@app.task(soft_time_limit=0.3, time_limit=20)
+def long():
+    time.sleep(60)
 
 @app.task
 def dies_beside_others():
@@ -166,3 +188,47 @@ def test_a_coroutine_runs_also_where_its_message_s_head_does_not_name_it(project
     message = Message(id="old", queue="celery", headers={}, body=json.dumps(body).encode())
     tasks.app.broker.publish([message])
     assert tasks.app.AsyncResult("old").get(timeout=30) == 3
+
+
+@pytest.mark.parametrize("name", ["raises_the_unspeakable", "raises_the_unspeakable_async"])
+@pytest.mark.parametrize("executor", ["processes", "threads"])
+def test_an_exception_whose_representation_exits_is_a_failure(project, executor: str, name: str) -> None:
+    tasks = project(TASKS)
+    tasks.worker(concurrency=1, executor=executor)
+    failing = getattr(tasks, name).delay()
+    wait_until(failing.ready, "ended")
+    assert failing.state == "FAILURE"
+    assert not list(tasks.app.broker.dead_letters())
+    assert tasks.fine.delay(7).get(timeout=30) == 7
+
+
+def test_the_soft_limit_works_after_a_task_that_ignores_its_signal(project) -> None:
+    tasks = project(TASKS)
+    tasks.worker(concurrency=1)
+    tasks.ignores_signals.delay().get(timeout=30)
+    with pytest.raises(SoftTimeLimitExceeded):
+        tasks.long.delay().get(timeout=30)
+
+
+def test_the_first_coroutine_that_comes_with_a_reload_runs(project) -> None:
+    tasks = project("""
+    @app.task
+    def fine():
+        return 1
+    """)
+    worker = tasks.worker(concurrency=1)
+    file = tasks.directory / f"{tasks.name}.py"
+    file.write_text(file.read_text() + "\n@app.task\nasync def fresh():\n    return os.getpid()\n")
+    before = tasks.fine.delay().get(timeout=30)
+    worker.send_signal(signal.SIGHUP)
+    wait_until(lambda: "Reloading" in worker.log, "reloading")
+    name = f"{tasks.name}.fresh"
+    # Until the reload is through, the task is unknown.
+    result = wait_until(lambda: _try_again(tasks.app.send_task(name)), "run")
+    assert before == 1
+    assert result
+
+
+def _try_again(result) -> object:
+    value = result.get(timeout=10, propagate=False)
+    return value if result.state == "SUCCESS" else None

@@ -43,8 +43,12 @@ class Assignment(Struct, frozen=True, kw_only=True):
         return structs.replace(self, verdict=verdict, suspect=False)
 
 
-def assign(delivery: Delivery, tasks: dict[str, TaskFacts]) -> Assignment:
-    """Read a delivery's head; raises ``UnreadableMessage``."""
+def assign(delivery: Delivery, tasks: dict[str, TaskFacts], *, has_async_lanes: bool = True) -> Assignment:
+    """Read a delivery's head; raises ``UnreadableMessage``.
+
+    ``has_async_lanes`` is False when the children have none: the app had no ``async def`` task when the node began. One
+    that has come with a reload runs in a ``def`` slot.
+    """
     head = envelope.decode_head(delivery.envelope)
     name = head.task_name
     facts = tasks.get(name) if name is not None else None
@@ -55,7 +59,7 @@ def assign(delivery: Delivery, tasks: dict[str, TaskFacts]) -> Assignment:
         delivery=delivery,
         task_id=head.id,
         task_name=name,
-        lane=LaneKind.ASYNC if facts is not None and facts.is_async else LaneKind.DEF,
+        lane=LaneKind.ASYNC if has_async_lanes and facts is not None and facts.is_async else LaneKind.DEF,
         acked_early=facts is not None and not facts.acks_late,
         reject_on_worker_lost=facts.reject_on_worker_lost if facts is not None else None,
         crashes=crashes,

@@ -144,8 +144,10 @@ def _uncancel() -> None:
 def _break_down(error: BaseException | None) -> None:
     if forked.is_copy:
         os._exit(0)
-    logger.critical("The event loop for tasks has broken down, and its process with it.", exc_info=error)
-    os._exit(BROKEN)
+    try:
+        logger.critical("The event loop for tasks has broken down, and its process with it.", exc_info=error)
+    finally:
+        os._exit(BROKEN)
 
 
 class CoroutineLimit:

@@ -3,6 +3,7 @@
 Celery's levels: INFO, but ERROR with the traceback for an error that the task does not declare in ``throws``.
 """
 
+import contextlib
 import functools
 import logging
 import traceback
@@ -23,14 +24,15 @@ _RESULT_LENGTH = 200
 
 
 def _harmless(log: Callable[[_Subject], None]) -> Callable[[_Subject], None]:
-    """Keep what a handler of the user's raises from the execution, whose end must be told in any case."""
+    """Keep what code of the user's raises meanwhile from the execution, whose end must be told in any case."""
 
     @functools.wraps(log)
     def guarded(subject: _Subject) -> None:
         try:
             log(subject)
-        except Exception:  # noqa: BLE001 - to log it would fail just so
-            traceback.print_exc()
+        except BaseException:  # noqa: BLE001 - also from the __repr__ of what a task returns or raises
+            with contextlib.suppress(BaseException):
+                traceback.print_exc()
 
     return guarded
 

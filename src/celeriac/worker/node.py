@@ -241,7 +241,8 @@ class Node:
 
     def _accept(self, delivery: Delivery) -> None:
         try:
-            self._dispatcher.add(assign(delivery, self._app_link.facts.tasks))
+            tasks = self._app_link.facts.tasks
+            self._dispatcher.add(assign(delivery, tasks, has_async_lanes=self._options.runs_async))
         except UnreadableMessage as error:
             logger.error("A message from queue %s is kept as a dead letter. %s", delivery.queue, error)
             self._intake.settle([Settlement(delivery=delivery, outcome=Outcome.REJECT, reason=str(error))])

@@ -70,6 +70,11 @@ class MainThreadLimit(SoftLimit):
         super().__init__()
         signal.signal(signal.SIGUSR1, self._on_signal)
 
+    def __enter__(self) -> None:
+        # A task before this one may have taken the signal, or had it ignored.
+        signal.signal(signal.SIGUSR1, self._on_signal)
+        super().__enter__()
+
     def _interrupt(self) -> None:
         signal.pthread_kill(self._thread_id, signal.SIGUSR1)
 

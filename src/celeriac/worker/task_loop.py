@@ -69,7 +69,9 @@ def _run_thread(row: int, works: "queue.SimpleQueue[Work | None]", free: threadi
             free.release()
             if works.empty():
                 bench.outbox.flush()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever it is
         # Nobody would run what this thread has taken. The node learns of it by the end of the process.
-        logger.critical("A thread for tasks has broken down, and its process with it.", exc_info=True)
-        os._exit(BROKEN)
+        try:
+            logger.critical("A thread for tasks has broken down, and its process with it.", exc_info=True)
+        finally:
+            os._exit(BROKEN)
