@@ -123,7 +123,15 @@ def _make_parts_encoder() -> Callable[[Any], Iterable[str]]:
     if c_make_encoder is None:
         return _encoder.iterencode
     make_parts = c_make_encoder(
-        None, _to_plain, encode_basestring_ascii, None, _encoder.key_separator, _encoder.item_separator, False, False, True
+        None,
+        _to_plain,
+        encode_basestring_ascii,
+        None,
+        _encoder.key_separator,
+        _encoder.item_separator,
+        False,
+        False,
+        True,
     )
     return lambda value: make_parts(value, 0)
 
