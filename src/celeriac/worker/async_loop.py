@@ -68,7 +68,7 @@ class AsyncLoop:
         if not self._reading and not self._lane.ended:
             self._reading = True
             self._loop.add_reader(self._lane.token_descriptor, self._on_tokens)
-            self._loop.add_reader(self._lane.stream.fileno(), self._lane.receive)
+            self._loop.add_reader(self._lane.stream.fileno(), self._lane.receive_ready)
 
     def _read_no_more(self) -> None:
         self._reading = False

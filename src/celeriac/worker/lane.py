@@ -125,13 +125,9 @@ class NodeLane:
         while not self._reader.closed:
             before = len(frames)
             frames += self._reader.read()
-            if len(frames) == before and not self._more_to_read():
+            if len(frames) == before and not _is_readable(self.stream):
                 break
         return frames
-
-    def _more_to_read(self) -> bool:
-        readable, _, _ = select.select([self.stream], [], [], 0)
-        return bool(readable)
 
     def close_tokens(self) -> None:
         """Tell the child to leave when it has run what it has tokens for. Safe to call twice."""
@@ -194,6 +190,11 @@ class ChildLane:
             return
         self._received.extend(frame for frame in frames if isinstance(frame, Work))
 
+    def receive_ready(self) -> None:
+        """Receive a batch of work if there is one; in an event loop its token may have come first."""
+        if _is_readable(self.stream):
+            self.receive()
+
     def _work_of(self, sequence: int) -> Work | None:
         received = self._received
         while not self.ended:
@@ -208,3 +209,10 @@ class ChildLane:
     def send(self, frames: Sequence[Done | Started | Ready | Frame]) -> None:
         """Send to the node. Raises ``OSError`` when it is gone."""
         self.stream.sendall(pack(frames))
+
+
+def _is_readable(stream: socket.socket) -> bool:
+    # Not select.select, which knows no descriptors beyond 1023: a hundred children have more.
+    poll = select.poll()
+    poll.register(stream, select.POLLIN)
+    return bool(poll.poll(0))

@@ -113,3 +113,13 @@ def test_two_takers_never_get_the_same_token(lanes) -> None:
     assert not reader.is_alive()
     assert sorted(taken + back) == list(range(1, 20_001))
     assert taken == sorted(taken)
+
+
+def test_an_event_loop_that_saw_the_token_before_the_work_does_not_wait_for_more_work(lanes) -> None:
+    node, child = lanes
+    node.send([work(1)])
+    assert child.next_work().sequence == 1
+    reading = threading.Thread(target=child.receive_ready, daemon=True)
+    reading.start()
+    reading.join(10)
+    assert not reading.is_alive()
