@@ -67,15 +67,15 @@ def prepare(connection: sqlite3.Connection, path: Path, deadline: float) -> None
 
 def has_schema(connection: sqlite3.Connection, path: Path) -> bool:
     """Return True if the schema is there and False if the file is empty; raises ``OperationalError`` otherwise."""
-    version = _pragma(connection, "user_version")
-    if _pragma(connection, "application_id") == APPLICATION_ID:
+    version, application, is_used = _first_page(connection)
+    if application == APPLICATION_ID:
         if version == SCHEMA_VERSION:
             return True
         raise OperationalError(
             f"{path} was made by another version of celeriac: its schema has version {version}, "
             f"this celeriac knows {SCHEMA_VERSION}. Use the same celeriac in every process, or another file."
         )
-    if version or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+    if version or is_used:
         raise OperationalError(
             f"{path} is the SQLite database of another application. Choose a file of its own for celeriac; "
             "a new one is made."
@@ -120,6 +120,19 @@ def _make_schema(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _first_page(connection: sqlite3.Connection) -> tuple[object, object, bool]:
+    """Return version, application and whether there are tables, as of one moment: others may be making them."""
+    is_outermost = not connection.in_transaction
+    if is_outermost:
+        connection.execute("BEGIN")
+    try:
+        tables = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        return _pragma(connection, "user_version"), _pragma(connection, "application_id"), tables is not None
+    finally:
+        if is_outermost and connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _pragma(connection: sqlite3.Connection, text: str) -> object:
