@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from celeriac.canvas import Signature
     from celeriac.queues import Exchange, Queue
 
-__all__ = ["FIELDS", "KNOWN", "TO_BE_READ", "CallOptions", "moment_in", "refuse_slips"]
+__all__ = ["FIELDS", "KNOWN", "TO_BE_READ", "CallOptions", "moment_in", "refuse_slips", "refuse_wrong_values"]
 
 
 class CallOptions(TypedDict, total=False):
@@ -95,6 +95,25 @@ FIELDS = {
 TO_BE_READ = frozenset(
     {"link", "link_error", "eta", "countdown", "expires", "time_limit", "soft_time_limit", "stamped_headers"}
 )
+
+#: Options whose value nobody could make sense of later, when it is too late to say so.
+_TO_BE_CHECKED = frozenset({"task_id", "priority", "headers"})
+#: Headers that say which call a message is.
+_PROTOCOL_HEADERS = frozenset({"task", "id"})
+
+
+def refuse_wrong_values(name: str, options: Mapping[str, Any]) -> None:
+    """Raise ``TypeError`` or ``ValueError`` for a value that would make a message no worker can read."""
+    if options.keys().isdisjoint(_TO_BE_CHECKED):
+        return
+    task_id, priority = options.get("task_id"), options.get("priority")
+    if task_id is not None and (not isinstance(task_id, str) or not task_id):
+        raise TypeError(f"The option task_id of {name} must be a text that is not empty, not {task_id!r}.")
+    if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int)):
+        raise TypeError(f"The option priority of {name} must be a whole number, 0 to 9, not {priority!r}.")
+    for header in options.get("headers") or ():
+        if header in _PROTOCOL_HEADERS or str(header).startswith("celeriac-"):
+            raise ValueError(f"The header {header!r} of {name} is the message's own; choose another name for yours.")
 
 
 def refuse_slips(name: str, options: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ node settles as one step.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -406,8 +407,14 @@ class Execution:
             einfo=info,
         )
         self._follow_ups.clear()
+        result = None
+        with contextlib.suppress(Exception):
+            if self._stores_results() and not self._ignores_result():
+                result = self._write_failure(states.FAILURE, problem, info.traceback)
         reason = f"The task could not be executed: {represent(problem)}."
-        return self._report(states.FAILURE, Outcome.REJECT, exception=problem, traceback=info.traceback, reason=reason)
+        return self._report(
+            states.FAILURE, Outcome.REJECT, result=result, exception=problem, traceback=info.traceback, reason=reason
+        )
 
     # Parts.
 

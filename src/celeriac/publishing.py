@@ -14,7 +14,7 @@ import msgspec
 
 from celeriac import signals
 from celeriac.brokers.base import Broker
-from celeriac.call_options import FIELDS, TO_BE_READ, moment_in, refuse_slips
+from celeriac.call_options import FIELDS, TO_BE_READ, moment_in, refuse_slips, refuse_wrong_values
 from celeriac.canvas import as_list
 from celeriac.exceptions import BrokerUnavailable, EncodeError, PublishUnconfirmed
 from celeriac.identifiers import node_origin, uuid, uuids
@@ -120,6 +120,7 @@ class Publisher:
         return TaskCall(task=name, args=args, kwargs=kwargs, **fields)
 
     def _fields(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        refuse_wrong_values(name, options)
         # Only what was given costs anything.
         fields = {FIELDS[option]: value for option, value in options.items() if option in FIELDS and value is not None}
         if not options.keys().isdisjoint(TO_BE_READ):

@@ -56,6 +56,23 @@ def test_coroutines_do_not_wait_for_each_other_nor_for_def_tasks(project) -> Non
     assert time.monotonic() - began < 30
 
 
+def test_a_coroutine_that_blocks_its_loop_does_not_strand_the_others(project) -> None:
+    tasks = project(
+        BASIC
+        + """
+@app.task
+async def block():
+    time.sleep(15)
+"""
+    )
+    worker = tasks.worker(concurrency=2)
+    blocking = tasks.block.delay()
+    for result in [tasks.async_nap.delay(0.01) for _ in range(40)]:
+        result.get(timeout=10)
+    assert not blocking.ready()
+    worker.send_signal(signal.SIGQUIT)
+
+
 def test_the_request_says_where_it_runs(project) -> None:
     tasks = project(BASIC)
     worker = tasks.worker(hostname="tester@%h")

@@ -5,7 +5,7 @@
   descriptors of its process, for one), and the rules for what was running apply to it: else it would run for ever.
   What must not run twice fails.
 * What was running when its hard limit fell due fails with ``TimeLimitExceeded``; what ran beside it runs again,
-  uncounted. So does everything that was running in a child the node itself has killed (cold shutdown, memory).
+  uncounted. So does everything that was running in a child the node itself has killed (cold shutdown).
 * What was running when the child died by itself is counted: one crash more in the header ``celeriac-crashes``. If
   several were running, nobody knows the culprit: each becomes a suspect and runs once more alone, uncounted.
 * At ``task_max_deliveries`` crashes the task fails with ``WorkerLostError`` and its message becomes a dead letter.

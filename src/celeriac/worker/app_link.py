@@ -101,11 +101,11 @@ class AppLink:
             if now >= self._start_at:
                 self._start_again(now)
             return
-        if now - self._answered_at > _PATIENCE:
+        if self._asked_at > self._answered_at and now - self._asked_at > _PATIENCE:
             logger.error("The app process has not answered for %g s; it is replaced.", _PATIENCE)
             self._process.kill()
-            self._answered_at = now
-        elif now - self._asked_at > _ASK_EVERY:
+            self._answered_at = self._asked_at = now
+        elif self._answered_at >= self._asked_at and now - self._asked_at > _ASK_EVERY:
             self._asked_at = now
             self._send(Ping())
 

@@ -79,17 +79,19 @@ class AsyncLoop:
         if forked.is_copy:
             # A coroutine has forked and awaits in its copy, which must not take the child's work.
             os._exit(0)
-        while self._free_rows:
-            work = self._lane.next_work()
-            if work is None:
-                if self._lane.ended:
-                    self._read_no_more()
-                    self._end_if_idle()
-                return
-            task = self._loop.create_task(self._run_work(self._free_rows.pop(), work))
-            self._tasks.add(task)
-            task.add_done_callback(self._forget)
-        self._read_no_more()
+        # One at a time, so that each coroutine takes its first step before the next token is taken: if that step blocks
+        # the loop, the node can still take back all that lies behind.
+        work = self._lane.next_work()
+        if work is None:
+            if self._lane.ended:
+                self._read_no_more()
+                self._end_if_idle()
+            return
+        task = self._loop.create_task(self._run_work(self._free_rows.pop(), work))
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        if not self._free_rows:
+            self._read_no_more()
 
     def _forget(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)

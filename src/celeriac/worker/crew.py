@@ -25,6 +25,8 @@ logger = logging.getLogger("celeriac.worker.crew")
 
 #: Seconds before another child is started when one did not get as far as being ready: the first and longest pause.
 _BOOT_PAUSES = (0.5, 30.0)
+#: Seconds a child may take to import the app.
+_BOOT_PATIENCE = 120.0
 #: A successor is started when a child has this share of its tasks left.
 _EARLY = 0.2
 #: Seconds a child may be kept for one task alone before another child takes its place beside the others.
@@ -84,6 +86,7 @@ class Crew:
         current = [child for child in self.children if child.state is not ChildState.LEAVING and not child.outgoing]
         if now >= self._next_start:
             current += self._start_missing(self.options.size - len(current), now)
+        self._end_those_that_hang(now)
         if sum(child.state is ChildState.READY for child in current) < self.options.size:
             return []
         released: list[Assignment] = []
@@ -140,6 +143,8 @@ class Crew:
         """Replace every child by one that imports the app anew."""
         for child in self.children:
             child.outgoing = True
+            if child.state is ChildState.BOOTING:
+                child.kill("it was importing code that has changed since")
         self._next_start = 0.0
 
     def stop(self) -> list[Assignment]:
@@ -163,6 +168,14 @@ class Crew:
             self._unwatch(child)
             child.close()
         self.children.clear()
+
+    def _end_those_that_hang(self, now: float) -> None:
+        for child in self.children:
+            if child.state is ChildState.BOOTING and now - child.started_at > _BOOT_PATIENCE:
+                logger.error("Child %d has not imported the app in %g s and is killed.", child.pid, _BOOT_PATIENCE)
+                child.state = ChildState.LEAVING
+                child.process.kill()
+                self._put_off(now)
 
     def _start_missing(self, count: int, now: float) -> list[Child]:
         started: list[Child] = []
@@ -207,7 +220,13 @@ class Crew:
             self._loop.watch_writable(stream.fileno(), None)
 
     def _read(self, child: Child, lane: LaneKind) -> None:
-        frames = child.read(lane)
+        try:
+            frames = child.read(lane)
+        except msgspec.DecodeError:
+            logger.exception("Child %d has sent what nobody can read, and is killed.", child.pid)
+            child.process.kill()
+            self._loop.forget(child.lanes[lane].stream.fileno())
+            return
         if child.lanes[lane].closed_by_child:
             # Its process will be seen to end in a moment; nothing more comes from here.
             self._loop.forget(child.lanes[lane].stream.fileno())

@@ -106,7 +106,7 @@ class Dispatcher:
             placements.append(self._give(workplace, self._suspects.popleft(), now))
         for lane, waiting in zip(LANES, self._waiting, strict=True):
             left: deque[Assignment] = deque()
-            places = _open_places(workplaces, lane) if waiting else []
+            places = _open_places(workplaces, lane, now) if waiting else []
             while waiting:
                 assignment = waiting.popleft()
                 workplace = self._choose(places, assignment)
@@ -152,7 +152,7 @@ class Dispatcher:
             emptiest.exclusive = True
         return None
 
-    def demand(self, workplaces: Sequence[Workplace]) -> int:
+    def demand(self, workplaces: Sequence[Workplace], now: float) -> int:
         """Return how many more deliveries the node should take from the broker now."""
         if not self._suspects:
             _free_reserved(workplaces)
@@ -165,6 +165,8 @@ class Dispatcher:
             allowance = workplace.allowance
             for lane in LANES:
                 load = workplace.loads[lane]
+                if load.avoided_until > now:
+                    continue
                 spare[lane] += max(0, min(load.spare(typical), allowance))
                 slots[lane] += load.slots
         wanted_def = spare[LaneKind.DEF] - len(self._waiting[LaneKind.DEF])
@@ -178,12 +180,17 @@ class Dispatcher:
         return max(0, min(max(wanted_def, wanted_async), room_to_hold))
 
 
-def _open_places(workplaces: Sequence[SomeWorkplace], lane: LaneKind) -> list[tuple[SomeWorkplace, LaneLoad]]:
+def _open_places(
+    workplaces: Sequence[SomeWorkplace], lane: LaneKind, now: float
+) -> list[tuple[SomeWorkplace, LaneLoad]]:
     """Return the children that may be given more on this lane, each with its load there."""
     return [
         (workplace, workplace.loads[lane])
         for workplace in workplaces
-        if not workplace.exclusive and workplace.accepts_work and workplace.allowance > 0
+        if not workplace.exclusive
+        and workplace.accepts_work
+        and workplace.allowance > 0
+        and workplace.loads[lane].avoided_until <= now
     ]
 
 

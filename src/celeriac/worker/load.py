@@ -31,6 +31,8 @@ class LaneLoad:
         self.bytes = 0
         #: When it last finished something, or was given something while idle (monotonic).
         self.progress_at = 0.0
+        #: Until when it is given nothing: its loop was found blocked (monotonic).
+        self.avoided_until = 0.0
 
     def __len__(self) -> int:
         return len(self.assignments)
@@ -91,6 +93,10 @@ class LaneLoad:
     def remove_all(self, sequences: Iterable[int]) -> list[Assignment]:
         """Forget several; return them in order."""
         return [assignment for number in sequences if (assignment := self.remove(number)) is not None]
+
+    def is_silent(self, now: float) -> bool:
+        """It has something, and nothing has ended for longer than the read-ahead time."""
+        return bool(self.assignments) and now - self.progress_at > READ_AHEAD
 
     def is_stuck(self, now: float) -> bool:
         """Work was given ahead, and nothing has ended for longer than all of it should have taken."""

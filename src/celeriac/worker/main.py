@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,10 @@ logger = logging.getLogger("celeriac.worker")
 #: What the fork server imports, so that children share its memory: celeriac only.
 _SHARED_IMPORTS = ("celeriac.app.base", "celeriac.worker.child_main", "celeriac.worker.app_main")
 _KIB = 1024
+#: Seconds the fork server may take to start a child before it is replaced; the node's main thread waits for it.
+_START_PATIENCE = 5.0
+#: Descriptors the node would like to have: it needs about ten a child.
+_DESCRIPTORS = 16_384
 
 
 def run_worker(options: WorkerOptions) -> None:
@@ -56,7 +61,8 @@ def run_worker(options: WorkerOptions) -> None:
         color=options.color,
         name="app",
     )
-    with ForkServer(preload=_SHARED_IMPORTS) as spawner:
+    _raise_descriptor_limit()
+    with ForkServer(preload=_SHARED_IMPORTS, start_timeout=_START_PATIENCE) as spawner:
         app_link = AppLink(spawner, boot)
         facts = app_link.boot()
         try:
@@ -187,7 +193,7 @@ def _children_spawner(spawner: ForkServer, facts: Facts, options: WorkerOptions)
         return FreshSpawner()
     if facts.settings.get("worker_preload_app"):
         module = options.app.partition(":")[0]
-        preloaded = ForkServer(preload=(*_SHARED_IMPORTS, module))
+        preloaded = ForkServer(preload=(*_SHARED_IMPORTS, module), start_timeout=_START_PATIENCE)
         preloaded.open()
         return preloaded
     return spawner
@@ -230,6 +236,13 @@ def _executor(name: str) -> str:
         return EXECUTORS[name]
     except KeyError:
         raise ImproperlyConfigured(f"There is no executor {name!r}: -P takes processes, threads or solo.") from None
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _usable_processors() -> int:

@@ -48,6 +48,8 @@ _BUSY_TICK = 0.025
 #: Seconds between two looks at anything while nothing runs.
 _IDLE_TICK = 5.0
 _MEMORY_TICK = 1.0
+#: Seconds for which a child whose event loop is blocked is given no coroutines.
+_AVOIDANCE = 1.0
 #: Seconds a delivery waits for a slot before it is given back, for another node to run.
 _PATIENCE = 0.1
 #: Seconds a child that has nothing left to do may take to end before it is killed.
@@ -147,9 +149,17 @@ class Node:
                 continue
             if child.overdue is None:
                 self._enforce_hard_limit(child, now)
-            for lane in LaneKind:
-                if child.loads[lane].is_stuck(now):
-                    self._wait_again(child.take_back_from(lane))
+            if child.loads[LaneKind.DEF].is_stuck(now):
+                self._wait_again(child.take_back_from(LaneKind.DEF))
+            if child.loads[LaneKind.ASYNC].is_silent(now):
+                self._avoid_blocked_loop(child, now)
+
+    def _avoid_blocked_loop(self, child: Child, now: float) -> None:
+        """Take back what a child's event loop leaves lying although it has slots: some coroutine blocks it."""
+        left_lying = child.take_back_from(LaneKind.ASYNC)
+        if left_lying:
+            child.loads[LaneKind.ASYNC].avoided_until = now + _AVOIDANCE
+            self._wait_again(left_lying)
 
     def _enforce_hard_limit(self, child: Child, now: float) -> None:
         for row in child.running():
@@ -165,7 +175,7 @@ class Node:
         if self._dispatcher.waiting_count:
             self._send(self._dispatcher.place(children, now))
         if self._phase is _Phase.RUNNING:
-            self._intake.want(self._dispatcher.demand(children))
+            self._intake.want(self._dispatcher.demand(children, now))
             self._give_back_the_blocked(now)
 
     def _send(self, placements: Sequence[Placement[Child]]) -> None:

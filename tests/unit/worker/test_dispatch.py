@@ -48,7 +48,7 @@ def test_fast_tasks_are_read_ahead_as_far_as_the_time_allows() -> None:
     dispatcher = dispatcher_with(1000, pace=READ_AHEAD / 20)
     placed = dispatcher.place([place], 0.0)
     assert 19 <= len(placed) <= 21
-    assert dispatcher.demand([place]) == 0
+    assert dispatcher.demand([place], 0.0) == 0
 
 
 def test_slow_tasks_are_not_read_ahead() -> None:
@@ -57,10 +57,10 @@ def test_slow_tasks_are_not_read_ahead() -> None:
 
 
 def test_the_node_wants_as_many_as_its_free_slots_until_it_knows_the_pace() -> None:
-    assert dispatcher_with(0).demand([Place(), Place()]) == 2
+    assert dispatcher_with(0).demand([Place(), Place()], 0.0) == 2
     dispatcher = dispatcher_with(0, pace=READ_AHEAD / 100)
     dispatcher.runs_async = False
-    assert dispatcher.demand([Place(), Place()]) > 100
+    assert dispatcher.demand([Place(), Place()], 0.0) > 100
 
 
 def test_read_ahead_behind_a_task_that_turns_out_long_is_seen_as_stuck() -> None:
@@ -108,17 +108,17 @@ def test_a_node_whose_def_slots_are_busy_holds_few_def_tasks_while_it_looks_for_
     place = Place(slots=1, async_slots=100)
     dispatcher = dispatcher_with(1)
     dispatcher.place([place], 0.0)
-    assert 0 < dispatcher.demand([place]) <= 2
+    assert 0 < dispatcher.demand([place], 0.0) <= 2
     for number in range(10, 12):
         dispatcher.add(assignment(number))
-    assert dispatcher.demand([place]) == 0
+    assert dispatcher.demand([place], 0.0) == 0
 
 
 def test_a_child_is_given_no_more_than_it_may_run() -> None:
     place = Place(allowance=0)
     dispatcher = dispatcher_with(3)
     assert dispatcher.place([place], 0.0) == []
-    assert dispatcher.demand([place]) == 0
+    assert dispatcher.demand([place], 0.0) == 0
 
 
 @pytest.mark.parametrize("limit", [0, 3])
@@ -137,4 +137,12 @@ def test_a_child_reserved_for_a_suspect_that_has_gone_elsewhere_takes_work_again
     assert place.exclusive
     dispatcher.withdraw(lambda _: True)
     place.loads[0].remove(1)
-    assert dispatcher.demand([place]) == 1
+    assert dispatcher.demand([place], 0.0) == 1
+
+
+def test_a_lane_whose_loop_is_blocked_is_given_nothing_for_a_while() -> None:
+    places = [Place(slots=1, async_slots=10), Place(slots=1, async_slots=10)]
+    places[0].loads[LaneKind.ASYNC].avoided_until = 5.0
+    dispatcher = dispatcher_with(4, lane=LaneKind.ASYNC)
+    assert {id(placed.workplace) for placed in dispatcher.place(places, 4.0)} == {id(places[1])}
+    assert dispatcher_with(0).demand([places[0]], 4.0) <= 2 < dispatcher_with(0).demand([places[0]], 6.0)
