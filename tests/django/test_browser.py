@@ -63,6 +63,10 @@ def button(page: Any, way: str) -> Any:
     return page.get_by_role("button", name=f"Send 10 letters in the {way}")
 
 
+#: JavaScript: which mailing is on top; null for none.
+NEWEST_ID = "() => document.querySelector('section.mailing')?.id ?? null"
+
+
 def newest(page: Any) -> Any:
     return page.locator("section.mailing").first
 
@@ -106,8 +110,11 @@ def test_a_page_that_is_only_looked_at_shows_what_another_window_sends(open_page
 
 def test_everything_can_be_done_with_the_keyboard_and_focus_stays_while_rows_change(open_page: Any) -> None:
     page = open_page()
+    earlier = page.evaluate(NEWEST_ID)
     button(page, "background").focus()
     page.keyboard.press("Enter")
+    # Letters of the test before may still be on their way.
+    page.wait_for_function(f"earlier => ({NEWEST_ID})() !== earlier", arg=earlier)
     newest(page).locator("li .state.sending").first.wait_for()
     last = newest(page).locator("li a").last
     last.focus()
