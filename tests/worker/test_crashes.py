@@ -212,11 +212,18 @@ def who():
 
 @pytest.mark.timeout(300)
 def test_random_kills_lose_nothing(project) -> None:
-    """Kill children, the app process, the fork server and nodes at random, again and again."""
-    tasks = project(TASKS)
+    kill_at_random(project(TASKS), rounds=40)
+
+
+@pytest.mark.soak
+def test_many_random_kills_lose_nothing(project) -> None:
+    kill_at_random(project(TASKS), rounds=int(os.environ.get("CELERIAC_KILL_ROUNDS", "1000")))
+
+
+def kill_at_random(tasks, *, rounds: int) -> None:
+    """Kill children, the app process, the fork server and nodes at random, again and again; nothing may be lost."""
     seed = int(os.environ.get("CELERIAC_KILL_SEED", time.time()))
     chance = random.Random(seed)
-    rounds = int(os.environ.get("CELERIAC_KILL_ROUNDS", "40"))
     workers = [tasks.worker(concurrency=2), tasks.worker(concurrency=2)]
     sent = 0
     for _ in range(rounds):
