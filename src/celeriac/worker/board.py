@@ -63,10 +63,6 @@ class Board:
             if values[0]:
                 yield Row._make(values)
 
-    def is_idle(self) -> bool:
-        """Say whether no row is in use."""
-        return next(self.running(), None) is None
-
     def close(self) -> None:
         """Unmap the memory and close the descriptor. Safe to call twice."""
         if not self._memory.closed:

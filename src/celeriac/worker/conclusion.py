@@ -1,6 +1,6 @@
 """The conclusion: what a child's ``Done`` means for the broker. Pure."""
 
-from celeriac import exceptions, states
+from celeriac import states
 from celeriac.backends.base import StoredResult
 from celeriac.brokers.base import Outcome, Settlement
 from celeriac.exceptions import WorkerLostError
@@ -59,5 +59,4 @@ def verdict_error(assignment: Assignment) -> BaseException:
     verdict = assignment.verdict
     if verdict is None:
         return WorkerLostError("The worker was stopped while the task ran, which had been acked before it began.")
-    error: BaseException = getattr(exceptions, verdict.error)(*verdict.arguments)
-    return error
+    return verdict.as_error()

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from celeriac import exceptions
 from celeriac.backends.base import StoredResult
 from celeriac.protocol.message import Message
 from celeriac.queues import Queue
@@ -44,6 +45,11 @@ class Verdict(Struct, array_like=True):
     arguments: list[Any]
     #: The message is to be kept as a dead letter.
     dead_letter: bool = False
+
+    def as_error(self) -> BaseException:
+        """Return the error it names."""
+        error: BaseException = getattr(exceptions, self.error)(*self.arguments)
+        return error
 
 
 class Work(Struct, array_like=True, tag=1):

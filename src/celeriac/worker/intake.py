@@ -108,11 +108,6 @@ class Intake:
         return self._reader
 
     @property
-    def is_connected(self) -> bool:
-        """The last call to the broker succeeded."""
-        return self._down_since is None
-
-    @property
     def is_alive(self) -> bool:
         """The thread runs."""
         return self._thread.is_alive()

@@ -6,7 +6,6 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from celeriac import exceptions
 from celeriac.exceptions import CeleriacError, UnreadableMessage
 from celeriac.execution import Execution, Report, refuse
 from celeriac.protocol import envelope
@@ -14,7 +13,7 @@ from celeriac.protocol.message import Message
 from celeriac.worker import forked
 from celeriac.worker.board import Board
 from celeriac.worker.execution_log import log_begin, log_end
-from celeriac.worker.frames import Done, Started, Verdict, Work
+from celeriac.worker.frames import Done, Started, Work
 from celeriac.worker.outbox import Outbox
 from celeriac.worker.soft_limit import SoftLimit
 
@@ -51,7 +50,7 @@ class Workbench:
         except Exception as error:  # noqa: BLE001 - whatever decoding it led to, the message must not end the child
             return self._refuse(work, UnreadableMessage(f"Reading the message failed with {error!r}."))
         if work.verdict is not None:
-            return execution.fail(error_of(work.verdict))
+            return execution.fail(work.verdict.as_error())
         return execution
 
     def _refuse(self, work: Work, error: CeleriacError) -> Report:
@@ -120,9 +119,3 @@ def _run(execution: Execution) -> Report:
         return execution.run()
     except BaseException as error:  # noqa: BLE001 - a soft limit that fell due a moment too late, for one
         return execution.fail(error)
-
-
-def error_of(verdict: Verdict) -> BaseException:
-    """Return the error a verdict names."""
-    error: BaseException = getattr(exceptions, verdict.error)(*verdict.arguments)
-    return error
