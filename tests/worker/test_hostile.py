@@ -90,6 +90,23 @@ async def forks_and_awaits():
     copy = os.fork()
     await asyncio.sleep(0.5)
     os.waitpid(copy, 0)
+
+@app.task
+async def notes_each_step(number):
+    note("ran", number)
+    while not (HERE / "forked").exists():
+        await asyncio.sleep(0)
+    for step in range(20):
+        note(f"steps-{number}", step)
+        await asyncio.to_thread(time.sleep, 0.001)
+        await asyncio.sleep(0)
+
+@app.task
+async def forks_beside_others():
+    (HERE / "forked").touch()
+    copy = os.fork()
+    await asyncio.sleep(0)
+    os.waitpid(copy, 0)
 """
 
 
@@ -138,6 +155,18 @@ def test_the_copy_of_a_child_that_a_coroutine_has_forked_takes_no_work(project) 
     results = [tasks.fine_async.delay(number) for number in range(50)]
     assert [result.get(timeout=30) for result in results] == list(range(50))
     forking.get(timeout=30)
+
+
+def test_the_copy_of_a_child_that_a_coroutine_has_forked_takes_no_step_of_others(project) -> None:
+    tasks = project(TASKS)
+    tasks.worker(concurrency=1)
+    others = [tasks.notes_each_step.delay(number) for number in range(10)]
+    wait_until(lambda: len(tasks.lines("ran")) == 10, "all begun")
+    forking = tasks.forks_beside_others.delay()
+    for result in [*others, forking]:
+        result.get(timeout=30)
+    steps = [tasks.lines(f"steps-{number}") for number in range(10)]
+    assert steps == [[str(step) for step in range(20)]] * 10
 
 
 def test_a_task_that_has_to_run_alone_does_not_hold_up_the_others_while_a_coroutine_waits(project) -> None:

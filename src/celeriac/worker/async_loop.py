@@ -51,14 +51,28 @@ class AsyncLoop:
             self._loop = runner.get_loop()
             # A future, not a task: a coroutine of the user's may cancel all tasks of the loop.
             self._ended = self._loop.create_future()
+            os.register_at_fork(after_in_child=self._disable)
             self._loop.call_soon(self._read_on)
             while not self._ended.done():
                 try:
                     self._loop.run_until_complete(self._ended)
                 except BaseException:
+                    _end_copy()
                     # sys.exit in a task of the user's own making, or loop.stop(). Whoever awaits it is told; we go on.
                     logger.exception("A coroutine has stopped the event loop, which goes on.")
         self._bench.outbox.flush()
+
+    def _disable(self) -> None:
+        """In a copy that a task has forked: end it where it would go on as if it were the child.
+
+        The copy shares the selector, the wake-up socket and the lane with the child, so its first look at any of them
+        could take what is the child's; and what is ready would run twice. asyncio has no public way to stop that.
+        """
+        ready, selector = getattr(self._loop, "_ready", None), getattr(self._loop, "_selector", None)
+        if ready is not None and selector is not None:
+            ready.clear()
+            # The selector lives on in the child. Whatever the loop does next in the copy raises, and ``_run`` ends it.
+            selector.close()
 
     def _end_if_idle(self) -> None:
         if self._lane.ended and not self._tasks and not self._ended.done():
@@ -68,17 +82,19 @@ class AsyncLoop:
         if not self._reading and not self._lane.ended:
             self._reading = True
             self._loop.add_reader(self._lane.token_descriptor, self._on_tokens)
-            self._loop.add_reader(self._lane.stream.fileno(), self._lane.receive_ready)
+            self._loop.add_reader(self._lane.stream.fileno(), self._on_stream)
 
     def _read_no_more(self) -> None:
         self._reading = False
         self._loop.remove_reader(self._lane.token_descriptor)
         self._loop.remove_reader(self._lane.stream.fileno())
 
+    def _on_stream(self) -> None:
+        _end_copy()
+        self._lane.receive_ready()
+
     def _on_tokens(self) -> None:
-        if forked.is_copy:
-            # A coroutine has forked and awaits in its copy, which must not take the child's work.
-            os._exit(0)
+        _end_copy()
         # One at a time, so that each coroutine takes its first step before the next token is taken: if that step blocks
         # the loop, the node can still take back all that lies behind.
         work = self._lane.next_work()
@@ -143,9 +159,14 @@ def _uncancel() -> None:
         task.uncancel()
 
 
-def _break_down(error: BaseException | None) -> None:
+def _end_copy() -> None:
+    """End a copy whose coroutine has forked and awaits: it must not take the child's work."""
     if forked.is_copy:
         os._exit(0)
+
+
+def _break_down(error: BaseException | None) -> None:
+    _end_copy()
     try:
         logger.critical("The event loop for tasks has broken down, and its process with it.", exc_info=error)
     finally:
