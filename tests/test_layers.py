@@ -55,6 +55,7 @@ CELERIAC = Rules(
         "celeriac.log": 4,
         "celeriac.log_formatters": 4,
         "celeriac.log_streams": 4,
+        "celeriac.publication": 4,
         "celeriac.publishing": 4,
         "celeriac.report": 4,
         "celeriac.request": 4,

@@ -12,6 +12,7 @@ from celeriac import states
 from celeriac.backends.base import ResultBackend, StoredResult
 from celeriac.exceptions import IncompleteStream, ResultsDisabled, TimeoutError
 from celeriac.local import get_current_app, joining_is_denied
+from celeriac.publication import Publication
 
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
@@ -61,6 +62,8 @@ class AsyncResult(Generic[R]):
         self.parent = parent
         #: The task's result is not stored, so ``get`` returns None at once.
         self.ignored = False
+        #: Set if the task had to wait before it was published, such as for a transaction's commit.
+        self.publication: Publication | None = None
         self._backend = backend
         self._task_name = task_name
         self._cache: ResultDocument | None = None
@@ -186,11 +189,14 @@ class AsyncResult(Generic[R]):
         ``timeout`` seconds, and ``ResultsDisabled`` at once where no results are kept. The error of a parent (an
         earlier task of a chain) is raised too, unless ``follow_parents`` is false. ``callback`` is called with the id
         and the value, ``on_message`` with the result document, ``on_interval`` about every ``interval`` seconds.
-        Inside a task it raises ``RuntimeError``, as it could wait for ever; ``disable_sync_subtasks=False`` allows it.
+        For a task that is not sent yet it raises ``TaskNotSent``. Inside a task it raises ``RuntimeError``, as it could
+        wait for ever; ``disable_sync_subtasks=False`` allows it.
         Of a task with ``ignore_result`` it returns None at once.
         """
         if self.ignored:
             return cast("R", None)
+        if self.publication is not None:
+            self.publication.require_sent(self.id)
         if disable_sync_subtasks:
             assert_will_not_block()
         document = self._wait(timeout, interval if on_interval else None, on_interval, follow_parents and propagate)
@@ -212,6 +218,8 @@ class AsyncResult(Generic[R]):
         """Wait like ``get``, without blocking the event loop; thousands of these share one thread."""
         if self.ignored:
             return cast("R", None)
+        if self.publication is not None:
+            self.publication.require_sent(self.id)
         if disable_sync_subtasks:
             assert_will_not_block()
         if self._cache is None:

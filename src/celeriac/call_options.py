@@ -42,6 +42,10 @@ class CallOptions(TypedDict, total=False):
     #: Seconds publishing may take, tries included.
     timeout: float | None
     confirm_timeout: float | None
+    #: False: publish at once, also inside an open transaction. Counts where an integration looks after those: Django.
+    on_commit: bool | None
+    #: The transaction to wait for (in Django the alias of its database), where several are open.
+    using: str | None
     #: Whether a task that makes this call notes it as its child.
     add_to_parent: bool
     retries: int

@@ -25,6 +25,7 @@
     │   ├── TaskRevokedError
     │   ├── InvalidTaskError
     │   ├── IncompleteStream
+    │   ├── TaskNotSent                  it waits for a transaction, or the broker refused it then
     │   ├── ChordError
     │   └── ResultsDisabled (also NotImplementedError)
     ├── TaskPredicate                    how a task steers its own fate
@@ -82,6 +83,7 @@ __all__ = [
     "SerializationError",
     "SoftTimeLimitExceeded",
     "TaskError",
+    "TaskNotSent",
     "TaskPredicate",
     "TaskRevokedError",
     "Terminated",
@@ -214,6 +216,10 @@ class IncompleteStream(TaskError):
 
 class ChordError(TaskError):
     """A task of a chord's header failed, so its body cannot run."""
+
+
+class TaskNotSent(TaskError):
+    """The task has not been published, so it has no result to wait for."""
 
 
 class ResultsDisabled(TaskError, NotImplementedError):

@@ -6,7 +6,7 @@ belongs to, moments from numbers of seconds, the queue, and what to do when the 
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from celeriac.identifiers import node_origin, uuid, uuids
 from celeriac.local import Frame, current_frame
 from celeriac.protocol import serialization
 from celeriac.protocol.message import Message
-from celeriac.protocol.task_call import TaskCall, encode_task
+from celeriac.protocol.task_call import TaskCall, decode_task, encode_task
+from celeriac.publication import Publication, integration
 from celeriac.retries import publish_intervals
 from celeriac.routing import Route
 
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
     from celeriac.app.task_core import TaskCore
 
-__all__ = ["Publisher"]
+__all__ = ["BATCH", "Publisher"]
+
+#: Messages that are published in one step, at most.
+BATCH = 1000
 
 
 class Publisher:
@@ -51,12 +55,14 @@ class Publisher:
         *,
         task: "TaskCore | None" = None,
         is_child: bool = True,
+        is_follow_up: bool = False,
     ) -> Message:
         """Return the message of a call; the options are those of ``Task.apply_async`` and may be changed here.
 
         Raises ``TypeError`` and ``ValueError`` for arguments that are no list and dict and for options that cannot be
         understood, ``EncodeError`` for an argument that cannot be written. Inside a task the call is its child, unless
-        ``is_child`` is false: a retry has the same parent as the task.
+        ``is_child`` is false: a retry has the same parent as the task. What is no follow-up may have to wait before it
+        is published, and is announced then.
         """
         args = () if args is None else args
         kwargs = {} if kwargs is None else kwargs
@@ -73,8 +79,8 @@ class Publisher:
             options.update({option: value for option, value in route.options.items() if options.get(option) is None})
         call = self._call(name, args, kwargs, options)
         message = self._encode(call, options, route, task)
-        if signals.before_task_publish.receivers:
-            message = self._announce(call, message, options, route, task)
+        if signals.before_task_publish.receivers and (is_follow_up or self._awaited(options) is None):
+            message = self._announce(call, message, options, task)
         return message
 
     def messages(
@@ -109,7 +115,7 @@ class Publisher:
         is_child: bool = True,
     ) -> Message:
         """Return the message of a call that the node publishes when it settles what runs now; its signals are sent."""
-        message = self.message(name, args, kwargs, options, task=task, is_child=is_child)
+        message = self.message(name, args, kwargs, options, task=task, is_child=is_child, is_follow_up=True)
         if signals.after_task_publish.receivers:
             self.announce_published([message])
         return message
@@ -128,6 +134,9 @@ class Publisher:
         fields.setdefault("origin", node_origin())
         fields.setdefault("ignore_result", None)
         fields.setdefault("reply_to", self._app.reply_address)
+        carried = integration.carried() if integration.carried is not None else None
+        if carried:
+            fields["headers"] = {**fields.get("headers", {}), **carried}
         return fields
 
     def _read(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,7 +195,9 @@ class Publisher:
             raise TypeError(f"The option {option} of {name} must be a datetime, not {value!r}.")
         return value if value.tzinfo is not None else value.replace(tzinfo=self._app.timezone)
 
-    def _encode(self, call: TaskCall, options: Mapping[str, Any], route: Route, task: "TaskCore | None") -> Message:
+    def _encode(
+        self, call: TaskCall, options: Mapping[str, Any], route: Route | Message, task: "TaskCore | None"
+    ) -> Message:
         conf = self._app.conf
         serializer = options.get("serializer") or conf.task_serializer
         try:
@@ -206,12 +217,7 @@ class Publisher:
             raise (blamed or error) from error.__cause__
 
     def _announce(
-        self,
-        call: TaskCall,
-        message: Message,
-        options: Mapping[str, Any],
-        route: Route,
-        task: "TaskCore | None",
+        self, call: TaskCall, message: Message, options: Mapping[str, Any], task: "TaskCore | None"
     ) -> Message:
         """Send ``before_task_publish``, whose receivers may change headers and arguments in place."""
         embed = {"callbacks": call.callbacks, "errbacks": call.errbacks, "chain": call.chain, "chord": call.chord}
@@ -219,8 +225,8 @@ class Publisher:
         signals.before_task_publish.send(
             sender=call.task,
             body=(args, kwargs, embed),
-            exchange=route.exchange,
-            routing_key=route.routing_key,
+            exchange=message.exchange,
+            routing_key=message.routing_key or message.queue,
             headers=message.headers,
             properties=_properties(message),
             declare=[],
@@ -228,40 +234,73 @@ class Publisher:
         )
         if args != list(call.args) or kwargs != call.kwargs:
             call = msgspec.structs.replace(call, args=args, kwargs=kwargs)
-        again = self._encode(call, options, route, task)
+        again = self._encode(call, options, message, task)
         return msgspec.structs.replace(again, headers=message.headers)
 
     # From a message to the broker.
 
-    def send(
-        self,
-        messages: Sequence[Message],
-        *,
-        options: Mapping[str, Any],
-    ) -> None:
+    def send(self, messages: Sequence[Message], *, options: Mapping[str, Any]) -> Publication | None:
         """Publish the messages in one step, trying again as the policy says until the deadline.
 
-        Of the options of a call ``retry``, ``retry_policy`` and ``timeout`` (or ``confirm_timeout``) count. Where the
-        app has a ``publish_gate`` the gate decides when. Raises ``BrokerUnavailable`` when none was published,
-        ``PublishUnconfirmed`` when nobody knows.
+        Of the options of a call ``retry``, ``retry_policy`` and ``timeout`` (or ``confirm_timeout``) count. Where they
+        have to wait (``on_commit``, ``using``) the publication is returned, and nothing has been published yet. Raises
+        ``BrokerUnavailable`` when none was published, ``PublishUnconfirmed`` when nobody knows.
         """
-        gate = self._app.publish_gate
-        if gate is None:
-            self._send(messages, options)
-        else:
-            gate(lambda: self._send(messages, options))
+        publication = self._held(messages, options)
+        if publication is None:
+            self.send_now(messages, options)
+        return publication
 
-    async def asend(self, messages: Sequence[Message], *, options: Mapping[str, Any]) -> None:
+    async def asend(self, messages: Sequence[Message], *, options: Mapping[str, Any]) -> Publication | None:
         """Do what ``send`` does without blocking the event loop."""
-        gate = self._app.publish_gate
-        if gate is not None and not _opens_at_once(gate, lambda: self._send(messages, options)):
-            return
-        if self._app.broker.capabilities.shared:
-            await asyncio.to_thread(self._send, messages, options)
-        else:
-            self._send(messages, options)
+        publication = self._held(messages, options)
+        if publication is None:
+            if self._app.broker.capabilities.shared:
+                await asyncio.to_thread(self.send_now, messages, options)
+            else:
+                self.send_now(messages, options)
+        return publication
 
-    def _send(self, messages: Sequence[Message], options: Mapping[str, Any]) -> None:
+    def _held(self, messages: Sequence[Message], options: Mapping[str, Any]) -> Publication | None:
+        """Return the publication if it has to wait, and is being held until then."""
+        awaited = self._awaited(options)
+        gate = integration.gate
+        if awaited is None or gate is None:
+            return None
+        publication = Publication(
+            messages, options, sender=self, awaited=f"the commit of the transaction on {awaited!r}"
+        )
+        gate.hold(publication, awaited)
+        return publication
+
+    def _awaited(self, options: Mapping[str, Any]) -> str | None:
+        """Return what a call with these options has to wait for; None: nothing."""
+        if integration.gate is None:
+            return None
+        on_commit = options.get("on_commit")
+        if not (self._app.conf.task_publish_on_commit if on_commit is None else on_commit):
+            return None
+        return integration.gate.awaited(options.get("using"))
+
+    def announce(self, messages: Sequence[Message], options: Mapping[str, Any]) -> Sequence[Message]:
+        """Send ``before_task_publish`` for messages that have waited: signals belong to the publish, not to the call.
+
+        Returns the messages as the receivers want them.
+        """
+        if not signals.before_task_publish.receivers:
+            return messages
+        return [self._announce_read(message, options) for message in messages]
+
+    def _announce_read(self, message: Message, options: Mapping[str, Any]) -> Message:
+        call = decode_task(message, [message.content_type])
+        return self._announce(call, message, options, self._app.own_tasks.get(call.task))
+
+    def send_now(self, messages: Sequence[Message], options: Mapping[str, Any]) -> None:
+        """Do what ``send`` does, waiting for nothing but the broker."""
+        for start in range(0, len(messages), BATCH):
+            self._send_batch(messages[start : start + BATCH], options)
+
+    def _send_batch(self, messages: Sequence[Message], options: Mapping[str, Any]) -> None:
         broker = self._app.broker
         timeout = options.get("timeout") or options.get("confirm_timeout") or self._app.conf.broker_publish_timeout
         deadline = time.monotonic() + timeout
@@ -319,21 +358,6 @@ class Publisher:
             if message.queue not in declared:
                 broker.declare(self._app.queues[message.queue])
                 declared.add(message.queue)
-
-
-def _opens_at_once(gate: Callable[[Callable[[], None]], None], publish: Callable[[], None]) -> bool:
-    """Say whether the gate wants to publish now; if later, it has what to call then."""
-    asking, answers = True, []
-
-    def opened() -> None:
-        if asking:
-            answers.append(True)
-        else:
-            publish()
-
-    gate(opened)
-    asking = False
-    return bool(answers)
 
 
 def _blame(call: TaskCall, serializer: str, task: "TaskCore | None") -> EncodeError | None:

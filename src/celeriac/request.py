@@ -166,6 +166,14 @@ class Context:
             "delivery_info": self.delivery_info,
         }
 
+    def carried(self, name: str) -> str | None:
+        """Return what the publisher's framework has sent along under this name, or None."""
+        message: Message | PlainMessage | None = self.__dict__.get("_message")
+        headers = message.headers if message is not None else None
+        # A plain message has no such header.
+        value = headers.get(f"celeriac-{name}") if isinstance(headers, dict) else None
+        return value if isinstance(value, str) else None
+
     def as_execution_options(self) -> dict[str, Any]:
         """Return the options with which the same call would be published again."""
         options: dict[str, Any] = {

@@ -506,6 +506,13 @@ _TASK = (
         old="CELERY_TASK_PROTOCOL",
     ),
     _declare(
+        "task_publish_on_commit",
+        FLAG,
+        True,
+        "In Django: a task published inside a transaction goes out when that has been committed, and never if it is "
+        "rolled back. A call's own `on_commit=` wins.",
+    ),
+    _declare(
         "task_publish_retry",
         FLAG,
         True,

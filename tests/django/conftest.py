@@ -10,6 +10,7 @@ import pytest
 
 from celeriac import local, signals
 from celeriac.app.base import Celeriac
+from celeriac.publication import integration
 from tests.django.postoffice import POSTOFFICE
 
 _STATE = tempfile.TemporaryDirectory(prefix="postoffice-")
@@ -24,14 +25,15 @@ _WATCHED = (
 
 def pytest_configure() -> None:
     sys.path.insert(0, str(POSTOFFICE))
-    before = local._apps.make_default, [signal.receivers for signal in _WATCHED]
+    before = local._apps.make_default, dict(vars(integration)), [signal.receivers for signal in _WATCHED]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DJANGO_SETTINGS_MODULE", "postoffice.settings")
         patch.setenv("POSTOFFICE_DIRECTORY", _STATE.name)
         django.setup()
     # Tests in other folders know nothing of Django; those here that want the site ask for the fixture `site`.
     local._apps.make_default = before[0]
-    for signal, receivers in zip(_WATCHED, before[1], strict=True):
+    vars(integration).update(before[1])
+    for signal, receivers in zip(_WATCHED, before[2], strict=True):
         signal.receivers = receivers
 
 

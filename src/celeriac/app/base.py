@@ -15,6 +15,7 @@ from celeriac.canvas import Signature, signature
 from celeriac.exceptions import AlwaysEagerIgnored
 from celeriac.local import get_current_task, get_current_worker_task, set_current_app, set_default_app_factory
 from celeriac.protocol.message import Message
+from celeriac.publication import Publication
 
 __all__ = ["Celeriac", "Celery", "shared_task"]
 
@@ -96,8 +97,8 @@ class Celeriac(AppWithTasks):
         The options are those of ``Task.apply_async``.
         """
         message = self._message_by_name(name, args, kwargs, options)
-        self.publisher.send([message], options=options)
-        return self._result_by_name(message, options)
+        held = self.publisher.send([message], options=options)
+        return self._result_by_name(message, options, held)
 
     async def asend_task(
         self,
@@ -108,8 +109,8 @@ class Celeriac(AppWithTasks):
     ) -> AsyncResult[Any]:
         """``send_task`` without blocking the event loop."""
         message = self._message_by_name(name, args, kwargs, options)
-        await self.publisher.asend([message], options=options)
-        return self._result_by_name(message, options)
+        held = await self.publisher.asend([message], options=options)
+        return self._result_by_name(message, options, held)
 
     def publish_many(self, signatures: Iterable[Signature[R]]) -> list[AsyncResult[R]]:
         """Publish many calls, a thousand in one round trip to the broker; return their results in the same order.
@@ -122,8 +123,8 @@ class Celeriac(AppWithTasks):
                 results += [each.apply_async() for each in batch]
                 continue
             messages = [message for each in batch for message in each.messages((), {})]
-            self.publisher.send(messages, options=batch[0].options)
-            results += [self._result_of(each, message) for each, message in zip(batch, messages, strict=True)]
+            held = self.publisher.send(messages, options=batch[0].options)
+            results += [self._result_of(each, message, held) for each, message in zip(batch, messages, strict=True)]
         return results
 
     async def apublish_many(self, signatures: Iterable[Signature[R]]) -> list[AsyncResult[R]]:
@@ -134,8 +135,8 @@ class Celeriac(AppWithTasks):
                 results += [await each.aapply_async() for each in batch]
                 continue
             messages = [message for each in batch for message in each.messages((), {})]
-            await self.publisher.asend(messages, options=batch[0].options)
-            results += [self._result_of(each, message) for each, message in zip(batch, messages, strict=True)]
+            held = await self.publisher.asend(messages, options=batch[0].options)
+            results += [self._result_of(each, message, held) for each, message in zip(batch, messages, strict=True)]
         return results
 
     def send_event(self, type_: str, **fields: Any) -> None:
@@ -156,15 +157,19 @@ class Celeriac(AppWithTasks):
             options.update({option: value for option, value in task.plan.options.items() if option not in options})
         return self.publisher.message(name, args, kwargs, options, task=task)
 
-    def _result_by_name(self, message: Message, options: Mapping[str, Any]) -> AsyncResult[Any]:
+    def _result_by_name(
+        self, message: Message, options: Mapping[str, Any], held: Publication | None
+    ) -> AsyncResult[Any]:
         make = options.get("result_cls") or self.AsyncResult
         result: AsyncResult[Any] = make(message.id)
+        result.publication = held
         result.ignored = bool(options.get("ignore_result"))
         note_child(result, options)
         return result
 
-    def _result_of(self, call: Signature[R], message: Message) -> AsyncResult[R]:
+    def _result_of(self, call: Signature[R], message: Message, held: Publication | None) -> AsyncResult[R]:
         result: AsyncResult[R] = AsyncResult(message.id, None, call.task, self)
+        result.publication = held
         result.ignored = bool(message.headers.get("ignore_result"))
         note_child(result, call.options)
         return result

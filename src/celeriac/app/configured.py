@@ -36,8 +36,6 @@ class ConfiguredApp:
     main: str | None
     #: Where the default broker's file is.
     default_directory: Path
-    #: Called with a function that publishes, to call at once or later (after a transaction's commit); None: at once.
-    publish_gate: Callable[[Callable[[], None]], None] | None = None
 
     def __init__(self, changes: Mapping[str, Any], source: Any, namespace: str | None) -> None:
         #: Sent when the settings are about to be read, and when they have been.

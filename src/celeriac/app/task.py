@@ -14,12 +14,11 @@ from celeriac.canvas import Signature
 from celeriac.eager_result import EagerResult
 from celeriac.local import denied_join_result, get_current_worker_task
 from celeriac.protocol.message import Message
+from celeriac.publication import Publication
+from celeriac.publishing import BATCH
 from celeriac.request import Context
 
 __all__ = ["Context", "Task"]
-
-#: Messages that are published in one step.
-BATCH = 1000
 
 Item = TypeVar("Item")
 P = ParamSpec("P")
@@ -62,8 +61,8 @@ class Task(RetryingTask, Generic[P, R]):
         if app.conf.task_always_eager:
             return self._apply_instead(args, kwargs, chosen)
         message = app.publisher.message(self.name, args, kwargs, chosen, task=self)
-        app.publisher.send([message], options=chosen)
-        return self._result(message.id, chosen)
+        held = app.publisher.send([message], options=chosen)
+        return self._result(message.id, chosen, held)
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """``delay`` without blocking the event loop."""
@@ -89,8 +88,18 @@ class Task(RetryingTask, Generic[P, R]):
             with denied_join_result():
                 return cast("EagerResult[R]", await run_eagerly_async(self, args, kwargs, chosen))
         message = app.publisher.message(self.name, args, kwargs, chosen, task=self)
-        await app.publisher.asend([message], options=chosen)
-        return self._result(message.id, chosen)
+        held = await app.publisher.asend([message], options=chosen)
+        return self._result(message.id, chosen, held)
+
+    def delay_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+        """``delay``, after the commit of the open transaction: in Django ``delay`` does that by itself."""
+        return self.apply_async(args, kwargs, on_commit=True)
+
+    def apply_async_on_commit(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Result[R]:
+        """``apply_async``, after the commit of the open transaction. Celery's returns None, this one the result."""
+        return self.apply_async(args, kwargs, **{**options, "on_commit": True})
 
     def delay_many(self, calls: Iterable[Sequence[Any]], **options: Unpack[CallOptions]) -> list[Result[R]]:
         """Publish many calls in few round trips; each element is the positional arguments of one call.
@@ -104,8 +113,8 @@ class Task(RetryingTask, Generic[P, R]):
             if self.app.conf.task_always_eager:
                 results += [self._apply_instead(args, None, dict(chosen)) for args in batch]
             else:
-                self.app.publisher.send(messages, options=chosen)
-                results += self._results(messages, chosen)
+                held = self.app.publisher.send(messages, options=chosen)
+                results += self._results(messages, chosen, held)
         return results
 
     async def adelay_many(self, calls: Iterable[Sequence[Any]], **options: Unpack[CallOptions]) -> list[Result[R]]:
@@ -116,8 +125,8 @@ class Task(RetryingTask, Generic[P, R]):
             if self.app.conf.task_always_eager:
                 results += [await self.aapply_async(args, **options) for args in batch]
             else:
-                await self.app.publisher.asend(messages, options=chosen)
-                results += self._results(messages, chosen)
+                held = await self.app.publisher.asend(messages, options=chosen)
+                results += self._results(messages, chosen, held)
         return results
 
     # Running here and now.
@@ -265,12 +274,15 @@ class Task(RetryingTask, Generic[P, R]):
             return chosen, []
         return chosen, self.app.publisher.messages(self.name, calls, chosen, task=self)
 
-    def _results(self, messages: Sequence[Message], options: Mapping[str, Any]) -> list[Result[R]]:
-        return [self._result(message.id, options) for message in messages]
+    def _results(
+        self, messages: Sequence[Message], options: Mapping[str, Any], held: Publication | None
+    ) -> list[Result[R]]:
+        return [self._result(message.id, options, held) for message in messages]
 
-    def _result(self, task_id: str, options: Mapping[str, Any]) -> Result[R]:
-        """Return the result of a call that has been published, noted as a child of the running one."""
+    def _result(self, task_id: str, options: Mapping[str, Any], held: Publication | None) -> Result[R]:
+        """Return the result of a call that has been published or is held, noted as a child of the running one."""
         result: Result[R] = Result(task_id, self._backend, self.name, self.app)
+        result.publication = held
         result.ignored = bool(options.get("ignore_result"))
         note_child(result, options)
         return result

@@ -23,6 +23,8 @@ CALL_OPTIONS = (
     "compression",
     "time_limit",
     "soft_time_limit",
+    "on_commit",
+    "using",
 )
 
 
@@ -81,6 +83,9 @@ class TaskOptions:
     exchange: Any = None
     routing_key: str | None = None
     delivery_mode: Any = None
+    #: Whether its calls wait for the transaction they are made in, and for which one; None: as the settings say.
+    on_commit: bool | None = None
+    using: str | None = None
     #: Characters of the result that are logged.
     resultrepr_maxsize: int = 1024
 

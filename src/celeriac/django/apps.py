@@ -2,9 +2,11 @@
 
 from django.apps import AppConfig
 
-from celeriac.django.connections import watch_tasks
+from celeriac.django import connections, localization
 from celeriac.django.site_app import make_site_app
+from celeriac.django.transactions import CommitGate
 from celeriac.local import set_default_app_factory
+from celeriac.publication import integration
 
 
 class CeleriacConfig(AppConfig):
@@ -17,4 +19,7 @@ class CeleriacConfig(AppConfig):
     def ready(self) -> None:
         """An app of the project's own, made while the project was imported, stays the current one."""
         set_default_app_factory(make_site_app)
-        watch_tasks()
+        integration.gate = CommitGate()
+        integration.carried = localization.carried
+        connections.watch_tasks()
+        localization.watch_tasks()

@@ -9,7 +9,7 @@ from django.conf import ENVIRONMENT_VARIABLE
 
 from celeriac.app import finding
 from celeriac.app.base import Celeriac
-from celeriac.django.connections import watch_tasks
+from celeriac.django import connections, localization
 from celeriac.django.site_app import SiteApp, adopt
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.local import get_current_app
@@ -34,7 +34,8 @@ def find_app(name: str) -> Celeriac:
         app = _app_of_site(name)
     if not isinstance(app, SiteApp):
         adopt(app)
-    watch_tasks()  # the site may have no 'celeriac.django' among its apps
+    connections.watch_tasks()  # the site may have no 'celeriac.django' among its apps
+    localization.watch_tasks()
     return app
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from celeriac import Celeriac, Task, signals
-from celeriac.exceptions import BrokerUnavailable, EncodeError
+from celeriac.exceptions import BrokerUnavailable, EncodeError, TaskNotSent
 from celeriac.protocol.message import Message
 from celeriac.protocol.task_call import TaskCall, decode_task
+from celeriac.publication import Publication, integration, publish_all
 from tests.unit.api.bench import Bench
 
 
@@ -322,14 +323,31 @@ def test_publishing_is_tried_again_as_the_policy_says(add: Any, monkeypatch: pyt
     assert app.broker.size("celery").ready == 1
 
 
-def test_an_integration_may_hold_publishing_back(add: Any) -> None:
+class Gate:
+    """Holds everything."""
+
+    def __init__(self) -> None:
+        self.held: list[Publication] = []
+
+    def awaited(self, using: str | None) -> str | None:
+        return "default"
+
+    def hold(self, publication: Publication, awaited: str) -> None:
+        self.held.append(publication)
+
+
+def test_an_integration_may_hold_publishing_back(add: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     app = add.app
-    held: list[Callable[[], None]] = []
-    app.publish_gate = held.append
+    gate = Gate()
+    monkeypatch.setattr(integration, "gate", gate)
     result = add.delay(1)
     assert app.broker.size("celery").ready == 0
-    held[0]()
+    with pytest.raises(TaskNotSent, match="has not been sent"):
+        result.get()
+    publish_all(gate.held)
     assert app.broker.peek("celery")[0].id == result.id
+    add.apply_async((2,), on_commit=False)
+    assert app.broker.size("celery").ready == 2
 
 
 def test_without_settings_messages_and_results_lie_beside_the_app(

@@ -1,0 +1,1 @@
+"""Celery's module paths below ``contrib``: re-exports without logic."""
