@@ -32,6 +32,8 @@ FAMILIES = {
     "result": "Results",
     "task": "Tasks",
     "worker": "Worker",
+    "email": "Mail (Django)",
+    "commands": "Management commands (Django)",
     "beat": "Periodic tasks",
     "control": "Remote control",
     "event": "Events",

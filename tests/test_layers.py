@@ -70,6 +70,7 @@ CELERIAC = Rules(
         "celeriac.worker": 5,
         # 6 edges
         "celeriac.__main__": 6,
+        "celeriac.checks": 6,
         "celeriac.cli": 6,
         "celeriac.dashboard": 6,
         "celeriac.django": 6,

@@ -754,6 +754,61 @@ _WORKER = (
     ),
 )
 
+_DJANGO = (
+    _declare(
+        "email_backend",
+        TEXT,
+        "django.core.mail.backends.smtp.EmailBackend",
+        "The mail backend with which a worker sends what `celeriac.django.mail.EmailBackend` has queued. With Django's "
+        "`MAILERS` the mailer's `OPTIONS` say it instead.",
+        celery_default=Celery.ABSENT,
+        reason="Celery sends no mail.",
+    ),
+    _declare(
+        "email_queue",
+        TEXT,
+        None,
+        "The queue of mails. None: as `task_routes` and `task_default_queue` say.",
+        celery_default=Celery.ABSENT,
+        reason="Celery sends no mail.",
+    ),
+    _declare(
+        "email_attachment_limit",
+        INTEGER,
+        256 * 1024,
+        "How many bytes of attachments travel in a mail's message; what is beyond waits in a storage.",
+        minimum=0,
+        celery_default=Celery.ABSENT,
+        reason="Celery sends no mail.",
+    ),
+    _declare(
+        "email_attachment_storage",
+        TEXT,
+        "default",
+        "The alias, among Django's `STORAGES`, of the storage in which large attachments wait. Not one that the web "
+        "server gives to everybody, if they are confidential.",
+        celery_default=Celery.ABSENT,
+        reason="Celery sends no mail.",
+    ),
+    _declare(
+        "commands_allowed",
+        LIST,
+        (),
+        "The management commands that the task `call_command` may run.",
+        celery_default=Celery.ABSENT,
+        reason="Celery has no such task.",
+    ),
+    _declare(
+        "commands_output_limit",
+        INTEGER,
+        10_000,
+        "How many characters of what a management command has printed the task `call_command` returns; the last ones.",
+        minimum=0,
+        celery_default=Celery.ABSENT,
+        reason="Celery has no such task.",
+    ),
+)
+
 #: Every setting, by name.
 SETTINGS: dict[str, Setting] = {
     setting.name: setting
@@ -767,6 +822,7 @@ SETTINGS: dict[str, Setting] = {
         *_SECURITY,
         *_TASK,
         *_WORKER,
+        *_DJANGO,
         *FOREIGN,
     )
 }

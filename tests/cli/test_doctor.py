@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from celeriac.brokers.base import Broker
-from celeriac.cli.checks.engines import check_file
-from celeriac.cli.checks.finding import Grade
+from celeriac.checks.engines import check_file
+from celeriac.checks.finding import Grade
 from celeriac.version import __version__
 from tests.cli.conftest import Project, bury, message, wait_until
 
@@ -149,14 +149,14 @@ def test_quiet_says_only_what_is_not_right(project: Project, broker: Broker):
 
 
 def test_a_disk_that_is_nearly_full_is_wrong(project: Project, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("celeriac.cli.checks.engines._LITTLE", 1 << 62)
+    monkeypatch.setattr("celeriac.checks.engines._LITTLE", 1 << 62)
     [finding] = check_file(project.url)
     assert finding.grade is Grade.WRONG
     assert "MiB are free on the disk" in finding.sentence
 
 
 def test_a_network_file_system_is_wrong(project: Project, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("celeriac.cli.checks.engines._file_system", lambda _: "nfs4")
+    monkeypatch.setattr("celeriac.checks.engines._file_system", lambda _: "nfs4")
     assert any("network file system (nfs4)" in each.sentence for each in check_file(project.url))
 
 

@@ -36,8 +36,10 @@ def share(function: Callable[..., Any], options: dict[str, Any]) -> None:
     """Make a task of every app: of those that are in use, and of those to come."""
 
     def add_to(app: "Celeriac") -> None:
-        # A task of the app's own keeps its name.
-        if (options.get("name") or app.gen_task_name(function.__name__, function.__module__)) not in app.own_tasks:
+        name = options.get("name") or app.gen_task_name(function.__name__, function.__module__)
+        if name in app.own_tasks:
+            app.note_conflict(function, name)  # a task of the app's own keeps its name
+        else:
             app.task_from_function(function, **options)
 
     connect_on_app_finalize(add_to)

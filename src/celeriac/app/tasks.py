@@ -37,6 +37,8 @@ class AppWithTasks(ConfiguredApp):
         self.finalized = False
         #: Periodic tasks added by ``add_periodic_task``, for the scheduler.
         self.periodic_tasks: dict[str, dict[str, Any]] = {}
+        #: Names that more than one function wants, each with a sentence; the first to come has it.
+        self.name_conflicts: dict[str, str] = {}
         self._tasks = TaskRegistry()
         self._finalize_lock = threading.RLock()
         self._discoveries: list[tuple[Any, str | None]] = []
@@ -98,7 +100,8 @@ class AppWithTasks(ConfiguredApp):
         name = name or self.gen_task_name(_function_name(fun), getattr(fun, "__module__", None))
         known = self._tasks.get(name)
         if known is not None:
-            _warn_of_conflict(known, fun, name)
+            if self.note_conflict(fun, name):
+                warnings.warn(self.name_conflicts[name], DuplicateTaskNameWarning, stacklevel=3)
             return known
         if options.pop("pydantic", False):
             raise ImproperlyConfigured(
@@ -131,6 +134,17 @@ class AppWithTasks(ConfiguredApp):
             instance.name = self.gen_task_name(kind.__name__, kind.__module__)
         self._add(instance)
         return instance
+
+    def note_conflict(self, function: Callable[..., Any], name: str) -> bool:
+        """Note that a function wants the name of another's task; a module imported twice is no conflict."""
+        first = getattr(self._tasks[name], "_decorated", None)
+        if first is None or first is function or _place(first) == _place(function):
+            return False
+        self.name_conflicts[name] = (
+            f"Two tasks are called {name!r}: {_place(first)} is registered, {_place(function)} is not, and calls reach "
+            "the first. Give one of them another name with @app.task(name=…)."
+        )
+        return True
 
     def gen_task_name(self, name: str, module: str | None) -> str:
         """Return the automatic name of a task."""
@@ -256,19 +270,6 @@ def import_related(package: str, related_name: str | None) -> Any:
 def _function_name(function: Any) -> str:
     name: str = getattr(function, "__name__", None) or type(function).__name__
     return name
-
-
-def _warn_of_conflict(known: Task[..., Any], function: Callable[..., Any], name: str) -> None:
-    """Warn when another function has the name already; a module imported twice is no reason."""
-    first = getattr(known, "_decorated", None)
-    if first is None or first is function or _place(first) == _place(function):
-        return
-    warnings.warn(
-        f"Two tasks are called {name!r}: {_place(first)} is registered, {_place(function)} is not, and calls reach the "
-        "first. Give one of them another name with @app.task(name=…).",
-        DuplicateTaskNameWarning,
-        stacklevel=4,
-    )
 
 
 def _place(function: Any) -> str:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from celeriac.checks.engines import check_file
+from celeriac.checks.finding import Finding, Grade
 from celeriac.cli import exit_codes
-from celeriac.cli.checks.engines import check_backend, check_broker, check_file
-from celeriac.cli.checks.finding import Finding, Grade
+from celeriac.cli.checks.engines import check_backend, check_broker
 from celeriac.cli.checks.installation import check_installation
-from celeriac.cli.checks.settings import check_settings
+from celeriac.cli.checks.settings import check_app
 from celeriac.cli.checks.work import check_work
 from celeriac.cli.failures import Failure
 from celeriac.cli.output import count_of, print_json
@@ -65,7 +66,7 @@ def _examine(session: Session) -> Iterator[Section]:
         details = f"\n{failure.details}" if failure.details else ""
         yield "App", [Finding(Grade.WRONG, f"{failure.message}{details}")]
         return
-    yield "Settings", _guarded(lambda: check_settings(app))
+    yield "Settings", _guarded(lambda: check_app(app))
     broker = _guarded(lambda: _check_broker(app))
     yield "Broker", broker
     yield "Results", _guarded(lambda: _check_results(app))

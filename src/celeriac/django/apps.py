@@ -3,6 +3,7 @@
 from django.apps import AppConfig
 
 from celeriac.django import connections, localization
+from celeriac.django.checks import register_checks
 from celeriac.django.site_app import make_site_app
 from celeriac.django.transactions import CommitGate
 from celeriac.local import set_default_app_factory
@@ -23,3 +24,4 @@ class CeleriacConfig(AppConfig):
         integration.carried = localization.carried
         connections.watch_tasks()
         localization.watch_tasks()
+        register_checks()

@@ -1,16 +1,14 @@
 """The celeriac app of a Django site: made from Django's settings when first needed, if the project has made none."""
 
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 
 from celeriac.app.base import Celeriac
-from celeriac.exceptions import ImproperlyConfigured
-from celeriac.settings_names import known_name, unknown_setting
+from celeriac.django.site_settings import given_settings
 
 __all__ = ["SiteApp", "adopt", "make_site_app"]
 
@@ -29,7 +27,7 @@ def make_site_app() -> SiteApp:
     Raises ``ImproperlyConfigured`` for a key of ``CELERIAC`` that is no setting.
     """
     app = SiteApp(
-        _project_name(), set_as_current=False, config_source=settings, namespace="CELERY", changes=_celeriac_settings()
+        _project_name(), set_as_current=False, config_source=settings, namespace="CELERY", changes=given_settings()
     )
     app.default_directory = _base_directory()
     # LOGGING is the project's: what a worker logs goes to the loggers below `celeriac`, wherever they lead.
@@ -46,20 +44,6 @@ def adopt(app: Celeriac) -> None:
 
 def _installed_packages() -> list[str]:
     return [config.name for config in apps.get_app_configs()]
-
-
-def _celeriac_settings() -> dict[str, Any]:
-    """Return the dict CELERIAC, its keys in lower case."""
-    given = getattr(settings, "CELERIAC", None) or {}
-    if not isinstance(given, Mapping):
-        raise ImproperlyConfigured(f"CELERIAC must be a dict of celeriac's settings, not {given!r}.")
-    found = {}
-    for key, value in given.items():
-        name = known_name(str(key).lower())
-        if name is None:
-            raise ImproperlyConfigured(unknown_setting(str(key).lower(), key=f"CELERIAC[{key!r}]"))
-        found[name] = value
-    return found
 
 
 def _project_name() -> str:

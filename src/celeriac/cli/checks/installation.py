@@ -5,7 +5,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 
-from celeriac.cli.checks.finding import Finding, Grade
+from celeriac.checks.finding import Finding, Grade
 from celeriac.version import __version__
 
 __all__ = ["check_installation"]

@@ -1,139 +1,26 @@
-"""Checks of an app's settings: each alone, and what of them contradicts what else."""
+"""Checks of an app's settings and tasks, as the doctor tells them: with what is right, too."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from celeriac.cli.checks.finding import Finding, Grade
+from celeriac.checks.finding import Finding, Grade
+from celeriac.checks.settings import check_settings
+from celeriac.checks.tasks import check_tasks
 from celeriac.cli.output import count_of
-from celeriac.exceptions import CeleriacError
-from celeriac.protocol import compression, serialization
-from celeriac.settings_names import OLD_NAMES
-from celeriac.settings_table import SETTINGS
-from celeriac.worker.options import EXECUTORS
 
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
 
-__all__ = ["check_settings"]
+__all__ = ["check_app"]
 
 
-def check_settings(app: "Celeriac") -> Iterator[Finding]:
-    """Look at all settings."""
-    findings = [finding for check in (_names, _values, _limits, _results, _content, _running) for finding in check(app)]
-    changed = len(app.conf.changes())
+def check_app(app: "Celeriac") -> Iterator[Finding]:
+    """Look at all settings and tasks; the modules of tasks have been imported."""
+    findings = [*check_settings(app), *check_tasks(app), *_results(app)]
     if not any(finding.grade is Grade.WRONG for finding in findings):
+        changed = len(app.conf.changes())
         yield Finding(Grade.OK, f"{count_of(changed, 'setting')} of your own; they fit together.")
     yield from findings
-
-
-def _names(app: "Celeriac") -> Iterator[Finding]:
-    for name, suggestion in app.conf.unknown().items():
-        if suggestion:
-            yield Finding(Grade.WRONG, f"There is no setting {name}: {suggestion}")
-    for name in app.conf.deprecated_settings:
-        yield Finding(Grade.NOTE, f"{name} is a name of Celery 3 and works; today's is {OLD_NAMES[name]}.")
-    for name in app.conf.changes():
-        setting = SETTINGS.get(name)
-        if setting is not None and setting.without_effect:
-            yield Finding(Grade.NOTE, f"{name} has no effect: {setting.reason or setting.help}")
-
-
-def _values(app: "Celeriac") -> Iterator[Finding]:
-    """Make what is made of settings, which fails for those that make no sense."""
-    makers: tuple[Callable[[], Any], ...] = (
-        lambda: app.queues,
-        lambda: app.router,
-        lambda: app.timezone,
-        lambda: app.accepted_content,
-        lambda: app.result_format,
-    )
-    for make in makers:
-        try:
-            make()
-        except CeleriacError as error:
-            yield Finding(Grade.WRONG, str(error))
-
-
-def _limits(app: "Celeriac") -> Iterator[Finding]:
-    hard, soft = app.conf.task_time_limit, app.conf.task_soft_time_limit
-    if hard and soft and soft >= hard:
-        yield Finding(
-            Grade.WRONG,
-            f"task_soft_time_limit ({soft:g} s) comes too late: task_time_limit kills the task after {hard:g} s. Make "
-            "the soft one shorter.",
-        )
-    for task in app.tasks.values():
-        own_hard, own_soft = task.time_limit, task.soft_time_limit
-        if own_hard is None and own_soft is None:
-            continue
-        task_hard, task_soft = own_hard or hard, own_soft or soft
-        if task_hard and task_soft and task_soft >= task_hard:
-            yield Finding(
-                Grade.WRONG,
-                f"The soft time limit of {task.name} ({task_soft:g} s) comes too late: it is killed after "
-                f"{task_hard:g} s. Make the soft one shorter.",
-            )
-
-
-def _results(app: "Celeriac") -> Iterator[Finding]:
-    if app.result_backend_url is not None:
-        return
-    tracked = [task.name for task in app.tasks.values() if task.track_started]
-    if app.conf.task_track_started or tracked:
-        whose = "task_track_started is on" if app.conf.task_track_started else f"{tracked[0]} has track_started"
-        yield Finding(
-            Grade.WRONG,
-            f"{whose}, and results are off, so no state is kept: set result_backend, for example to the broker's URL.",
-        )
-    else:
-        yield Finding(
-            Grade.NOTE,
-            "Results are off: nobody can wait for a task. If you want to, set result_backend, for example "
-            "to the broker's URL.",
-        )
-
-
-def _content(app: "Celeriac") -> Iterator[Finding]:
-    conf = app.conf
-    accepted = set(conf.accept_content)
-    for setting, readers in (
-        ("task_serializer", conf.accept_content),
-        ("result_serializer", conf.result_accept_content or conf.accept_content),
-    ):
-        try:
-            encoded = serialization.dumps([], conf[setting])
-            known = {serialization.content_type_of(name) for name in readers}
-        except CeleriacError as error:
-            yield Finding(Grade.WRONG, f"{setting}: {error}")
-            continue
-        if encoded.content_type not in known:
-            yield Finding(
-                Grade.WRONG,
-                f"{setting} is {conf[setting]!r}, which accept_content ({', '.join(map(str, readers))}) does not let "
-                f"anybody read: add it there.",
-            )
-    if accepted & {"pickle", "application/x-python-serialize"}:
-        yield Finding(Grade.NOTE, "accept_content lets pickle in: whoever can write to the broker can run any code.")
-    for setting in ("task_compression", "result_compression"):
-        method = conf[setting]
-        if method:
-            try:
-                compression.compress(b"", method)
-            except (CeleriacError, ValueError) as error:
-                yield Finding(Grade.WRONG, f"{setting}: {error}")
-
-
-def _running(app: "Celeriac") -> Iterator[Finding]:
-    conf = app.conf
-    if conf.task_always_eager:
-        yield Finding(
-            Grade.WRONG,
-            "task_always_eager is on: every call runs at once in the process that makes it, and workers get nothing. "
-            "It is for tests.",
-        )
-    if conf.worker_pool not in EXECUTORS:
-        choices = ", ".join(sorted(set(EXECUTORS.values())))
-        yield Finding(Grade.WRONG, f"There is no executor {conf.worker_pool!r}: worker_pool takes {choices}.")
     own = [name for name in app.tasks if not name.startswith(("celery.", "celeriac."))]
     if own:
         yield Finding(Grade.OK, f"{count_of(len(own), 'task')} registered.")
@@ -141,4 +28,13 @@ def _running(app: "Celeriac") -> Iterator[Finding]:
         yield Finding(
             Grade.WRONG,
             "The app has no tasks: import their modules in the app's module, or name them in the setting imports.",
+        )
+
+
+def _results(app: "Celeriac") -> Iterator[Finding]:
+    if app.result_backend_url is None:
+        yield Finding(
+            Grade.NOTE,
+            "Results are off: nobody can wait for a task. If you want to, set result_backend, for example to the "
+            "broker's URL.",
         )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from celeriac.brokers.base import Broker
-from celeriac.cli.checks.finding import Finding, Grade
+from celeriac.checks.finding import Finding, Grade
 from celeriac.cli.nodes import NodeView, look_at_nodes
 from celeriac.cli.output import ago, count_of
 from celeriac.cli.queue_sizes import QueueView, look_at_queues

@@ -1,4 +1,4 @@
-"""One thing the doctor has found."""
+"""One thing that a check has found."""
 
 import enum
 from dataclasses import dataclass
@@ -22,3 +22,5 @@ class Finding:
 
     grade: Grade
     sentence: str
+    #: The number among Django's system checks (``E001``), which never changes; empty: it is none of them.
+    id: str = ""

@@ -1,0 +1,115 @@
+"""Checks of an app's settings: each alone, and what of them contradicts what else."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from celeriac.checks.finding import Finding, Grade
+from celeriac.exceptions import CeleriacError
+from celeriac.protocol import compression, serialization
+from celeriac.settings_names import OLD_NAMES
+from celeriac.settings_table import SETTINGS
+from celeriac.worker.options import EXECUTORS
+
+if TYPE_CHECKING:
+    from celeriac.app.base import Celeriac
+
+__all__ = ["check_settings"]
+
+
+def check_settings(app: "Celeriac") -> Iterator[Finding]:
+    """Look at all settings. Raises ``ImproperlyConfigured`` when they cannot even be read."""
+    for check in (_names, _values, _limits, _content, _running):
+        yield from check(app)
+
+
+def _names(app: "Celeriac") -> Iterator[Finding]:
+    for name, suggestion in app.conf.unknown().items():
+        if suggestion:
+            yield Finding(Grade.WRONG, f"There is no setting {name}: {suggestion}", "W005")
+    for name in app.conf.deprecated_settings:
+        yield Finding(Grade.NOTE, f"{name} is a name of Celery 3 and works; today's is {OLD_NAMES[name]}.", "I001")
+    for name in app.conf.changes():
+        setting = SETTINGS.get(name)
+        if setting is not None and setting.without_effect:
+            yield Finding(Grade.NOTE, f"{name} has no effect: {setting.reason or setting.help}", "I002")
+
+
+def _values(app: "Celeriac") -> Iterator[Finding]:
+    """Make what is made of settings, which fails for those that make no sense."""
+    makers: tuple[Callable[[], Any], ...] = (
+        lambda: app.queues,
+        lambda: app.router,
+        lambda: app.timezone,
+        lambda: app.accepted_content,
+        lambda: app.result_format,
+    )
+    for make in makers:
+        try:
+            make()
+        except CeleriacError as error:
+            yield Finding(Grade.WRONG, str(error), "E004")
+
+
+def _limits(app: "Celeriac") -> Iterator[Finding]:
+    hard, soft = app.conf.task_time_limit, app.conf.task_soft_time_limit
+    if hard and soft and soft >= hard:
+        yield Finding(
+            Grade.WRONG,
+            f"task_soft_time_limit ({soft:g} s) comes too late: task_time_limit kills the task after {hard:g} s. Make "
+            "the soft one shorter.",
+            "E005",
+        )
+
+
+def _content(app: "Celeriac") -> Iterator[Finding]:
+    conf = app.conf
+    for setting, readers in (
+        ("task_serializer", conf.accept_content),
+        ("result_serializer", conf.result_accept_content or conf.accept_content),
+    ):
+        try:
+            encoded = serialization.dumps([], conf[setting])
+            known = {serialization.content_type_of(name) for name in readers}
+        except CeleriacError as error:
+            yield Finding(Grade.WRONG, f"{setting}: {error}", "E006")
+            continue
+        if encoded.content_type not in known:
+            yield Finding(
+                Grade.WRONG,
+                f"{setting} is {conf[setting]!r}, which accept_content ({', '.join(map(str, readers))}) does not let "
+                f"anybody read: add it there.",
+                "E006",
+            )
+    accepted = {*conf.accept_content, *(conf.result_accept_content or ())}
+    if accepted & {"pickle", "application/x-python-serialize"}:
+        yield Finding(
+            Grade.NOTE, "accept_content lets pickle in: whoever can write to the broker can run any code.", "W006"
+        )
+    for setting in ("task_compression", "result_compression"):
+        method = conf[setting]
+        if method:
+            try:
+                compression.compress(b"", method)
+            except (CeleriacError, ValueError) as error:
+                yield Finding(Grade.WRONG, f"{setting}: {error}", "E006")
+
+
+def _running(app: "Celeriac") -> Iterator[Finding]:
+    conf = app.conf
+    if conf.task_always_eager:
+        yield Finding(
+            Grade.WRONG,
+            "task_always_eager is on: every call runs at once in the process that makes it, and workers get nothing. "
+            "It is for tests.",
+            "W007",
+        )
+    if conf.worker_pool not in EXECUTORS:
+        choices = ", ".join(sorted(set(EXECUTORS.values())))
+        yield Finding(Grade.WRONG, f"There is no executor {conf.worker_pool!r}: worker_pool takes {choices}.", "E007")
+    if app.result_backend_url is None and conf.task_track_started:
+        yield Finding(
+            Grade.WRONG,
+            "task_track_started is on, and results are off, so no state is kept: set result_backend, for example to "
+            "the broker's URL.",
+            "W008",
+        )

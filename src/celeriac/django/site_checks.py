@@ -1,0 +1,77 @@
+"""Checks of Django's settings as far as celeriac reads them."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from celeriac.app.base import Celeriac
+from celeriac.checks.finding import Finding, Grade
+from celeriac.config_loading import read_source
+from celeriac.django.site_settings import wrong_keys, wrong_names
+from celeriac.settings_names import recognise, suggestion
+
+__all__ = ["check_names", "check_site_settings", "check_tasks_setting"]
+
+TASK_BACKEND = "celeriac.django.TaskBackend"
+#: How alike a wrong path must be to be taken for a slip of ours (0 to 1).
+_SLIP = 0.6
+
+
+def check_names() -> Iterator[Finding]:
+    """Look for names of no setting: with ``CELERIAC`` each is one too many, with ``CELERY_`` those that look alike."""
+    for sentence in wrong_keys():
+        yield Finding(Grade.WRONG, sentence, "E008")
+    for sentence in wrong_names():
+        yield Finding(Grade.WRONG, sentence, "W005")
+    found = recognise(read_source(settings, namespace="CELERY") or {}, "CELERY")
+    for name, key in found.others_written_as.items():
+        hint = suggestion(name)
+        if hint:
+            yield Finding(Grade.WRONG, f"There is no setting {key}: {hint}", "W005")
+
+
+def check_site_settings() -> Iterator[Finding]:
+    """Look at settings of Django's own."""
+    if not settings.USE_TZ:
+        yield Finding(
+            Grade.NOTE,
+            "USE_TZ is off: moments that a task is given or computes have no time zone, and an hour of each autumn "
+            "comes twice. celeriac reads them in TIME_ZONE. Set USE_TZ = True.",
+            "I003",
+        )
+
+
+def check_tasks_setting(app: Celeriac) -> Iterator[Finding]:
+    """Look at ``TASKS``, Django's own setting for background tasks."""
+    configured = getattr(settings, "TASKS", None)
+    for alias, parameters in configured.items() if isinstance(configured, Mapping) else ():
+        path = parameters.get("BACKEND") if isinstance(parameters, Mapping) else None
+        try:
+            is_ours = _is_ours(path)
+        except ImportError as error:
+            yield Finding(Grade.WRONG, _no_backend(alias, path, error), "E010")
+            continue
+        if is_ours and app.result_backend_url is None:
+            yield Finding(
+                Grade.WRONG,
+                f"TASKS[{alias!r}] is celeriac's, and results are off, so nobody can ask what became of a task: set "
+                "result_backend, for example to the broker's URL.",
+                "W011",
+            )
+
+
+def _is_ours(path: Any) -> bool:
+    """Say whether a backend is celeriac's; raises ``ImportError`` when there is none."""
+    if not path:
+        raise ImportError("BACKEND must be the path of a class")
+    module: str = import_string(path).__module__
+    return module.startswith("celeriac.")
+
+
+def _no_backend(alias: str, path: Any, error: ImportError) -> str:
+    sentence = f"TASKS[{alias!r}] names a backend that cannot be imported, {path!r} ({str(error).rstrip('.')})."
+    is_slip = isinstance(path, str) and difflib.SequenceMatcher(None, path, TASK_BACKEND).ratio() >= _SLIP
+    return f"{sentence} Did you mean {TASK_BACKEND!r}?" if is_slip else f"{sentence} Correct the path."
