@@ -57,6 +57,7 @@ CELERIAC = Rules(
         "celeriac.log_streams": 4,
         "celeriac.publication": 4,
         "celeriac.publishing": 4,
+        "celeriac.record": 4,
         "celeriac.report": 4,
         "celeriac.request": 4,
         "celeriac.result": 4,
@@ -103,6 +104,8 @@ CELERIAC = Rules(
         "rich": ("celeriac.cli",),
         "watchfiles": ("celeriac.worker.reload",),
         "django": ("celeriac.django",),
+        # Django's task framework for the releases that have none of their own.
+        "django_tasks": ("celeriac.django",),
         # Django's own way between threads and coroutines, always there with it.
         "asgiref": ("celeriac.django",),
     },

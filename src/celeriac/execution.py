@@ -47,6 +47,7 @@ from celeriac.protocol.message import Message
 from celeriac.protocol.plain_call import PlainMessage, read_plain
 from celeriac.protocol.representation import represent
 from celeriac.protocol.task_call import TaskCall, decode_task
+from celeriac.record import RecordKeeper
 from celeriac.report import Report, refuse
 from celeriac.request import Context
 from celeriac.task_logging import CURRENT_TASK, TaskInfo
@@ -88,6 +89,10 @@ class Execution:
         self._follow_ups: list[Message] = []
         self._began = 0.0
         self._runtime = 0.0
+        self._keeper: RecordKeeper | None = None
+        if self._plan.keeps_record:
+            stores = not request.is_eager and self._app.backend.stores_results
+            self._keeper = RecordKeeper(self._app, request, ordinal=ordinal, stores=stores)
 
     @classmethod
     def from_message(
@@ -163,6 +168,8 @@ class Execution:
         try:
             report = self._turned_away()
             if report is None:
+                if self._keeper is not None:
+                    self._keeper.begin()
                 try:
                     self._begin()
                     if self.guard is None:
@@ -187,6 +194,8 @@ class Execution:
         try:
             report = self._turned_away()
             if report is None:
+                if self._keeper is not None:
+                    await asyncio.to_thread(self._keeper.begin)
                 try:
                     self._begin()
                     coroutine = self._plan.runner(*self.request.args, **self.request.kwargs)
@@ -219,8 +228,8 @@ class Execution:
             self._leave(tokens)
 
     def started_result(self) -> StoredResult | None:
-        """Return the STARTED result to be stored now, if the task is tracked."""
-        if not self._plan.track_started or self._ignores_result():
+        """Return the STARTED result to be stored now, if the task is tracked. One with a record stores its own."""
+        if not self._plan.track_started or self._keeper is not None or self._ignores_result():
             return None
         info = {"pid": os.getpid(), "hostname": self.request.hostname}
         return self._app.result_format.write(self.request, states.STARTED, info, execution=self._ordinal)
@@ -284,7 +293,8 @@ class Execution:
             case Retry():
                 return self._retried(error)
             case Ignore():
-                return self._report(states.IGNORED, Outcome.ACK, exception=error)
+                result = self._last_word(states.IGNORED)
+                return self._report(states.IGNORED, Outcome.ACK, exception=error, result=result)
             case Reject():
                 return self._rejected(error)
             case _:
@@ -293,6 +303,8 @@ class Execution:
     def _succeeded(self, retval: Any) -> Report:
         request, task = self.request, self.task
         self._follow(request.callbacks, request.chain, retval)
+        if self._keeper is not None:
+            self._keeper.load()
         result = None
         if self._stores_results() and not self._ignores_result():
             result = self._app.result_format.write(request, states.SUCCESS, retval, execution=self._ordinal)
@@ -309,6 +321,7 @@ class Execution:
         if self._throw:
             raise error
         info = ExceptionInfo(error)
+        self._note(error)
         result = None
         if self._stores_results() and (not self._ignores_result() or self._plan.always_stores_errors):
             result = self._write_failure(states.FAILURE, error, info.traceback)
@@ -347,6 +360,7 @@ class Execution:
             except Exception as exhausted:  # noqa: BLE001 - no more retries: that is the failure
                 return self._failed(exhausted)
         info = ExceptionInfo(error)
+        self._note(error.exc or error)
         result = None
         if self._stores_results() and not self._ignores_result():
             result = self._write_failure(states.RETRY, error.exc, info.traceback)
@@ -358,12 +372,15 @@ class Execution:
 
     def _rejected(self, error: Reject) -> Report:
         if error.requeue:
-            return self._report(states.REJECTED, Outcome.REQUEUE, exception=error)
+            result = self._last_word(states.REJECTED)
+            return self._report(states.REJECTED, Outcome.REQUEUE, exception=error, result=result)
         reason = f"The task rejected its message: {_text(error.reason)}." if error.reason else "The task rejected it."
-        return self._report(states.REJECTED, Outcome.REJECT, exception=error, reason=reason)
+        result = self._last_word(states.FAILURE, error)
+        return self._report(states.REJECTED, Outcome.REJECT, exception=error, reason=reason, result=result)
 
     def _revoked(self) -> Report:
         error = TaskRevokedError("expired")
+        self._note(error)
         result = None
         if self._stores_results() and not self._ignores_result():
             result = self._app.result_format.write(self.request, states.REVOKED, error, execution=self._ordinal)
@@ -409,6 +426,7 @@ class Execution:
         self._follow_ups.clear()
         result = None
         with contextlib.suppress(Exception):
+            self._note(problem)
             if self._stores_results() and not self._ignores_result():
                 result = self._write_failure(states.FAILURE, problem, info.traceback)
         reason = f"The task could not be executed: {represent(problem)}."
@@ -437,6 +455,20 @@ class Execution:
     def _ignores_result(self) -> bool:
         said = self.request.ignore_result
         return self._plan.ignore_result if said is None else said
+
+    def _note(self, error: BaseException) -> None:
+        if self._keeper is not None:
+            self._keeper.note(error)
+
+    def _last_word(self, state: str, error: BaseException | None = None) -> StoredResult | None:
+        """Return the result where Celery stores none: a record must not say for ever that its task is running."""
+        if self._keeper is None or not self._stores_results() or self._ignores_result():
+            return None
+        if error is None:
+            self._keeper.load()
+            return self._app.result_format.write(self.request, state, None, execution=self._ordinal)
+        self._keeper.note(error)
+        return self._write_failure(state, error, ExceptionInfo(error).traceback)
 
     def _write_failure(self, state: str, error: BaseException | None, traceback: str) -> StoredResult:
         write = self._app.result_format.write

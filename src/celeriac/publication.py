@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from celeriac.backends.base import StoredResult
 from celeriac.exceptions import PublishUnconfirmed, TaskNotSent
 from celeriac.protocol.message import Message
 
@@ -26,17 +27,36 @@ class Sender(Protocol):
     def announce(self, messages: Sequence[Message], options: Mapping[str, Any]) -> Sequence[Message]:
         """Tell receivers that these messages are about to be published; return them as the receivers want them."""
 
-    def send_now(self, messages: Sequence[Message], options: Mapping[str, Any]) -> None:
-        """Publish messages in one step, as ``retry``, ``retry_policy`` and ``timeout`` of the options say."""
+    def send_now(
+        self,
+        messages: Sequence[Message],
+        options: Mapping[str, Any],
+        results: Mapping[str, StoredResult] | None = None,
+    ) -> None:
+        """Publish messages in one step, as ``retry``, ``retry_policy`` and ``timeout`` of the options say.
+
+        ``results``, by task id, are stored in the same step.
+        """
 
 
 class Publication:
     """Messages that wait to be published. Whoever holds it gives it to ``publish_all`` once, or drops it."""
 
     def __init__(
-        self, messages: Sequence[Message], options: Mapping[str, Any], *, sender: Sender, awaited: str
+        self,
+        messages: Sequence[Message],
+        options: Mapping[str, Any],
+        *,
+        sender: Sender,
+        awaited: str,
+        results: Mapping[str, StoredResult] | None = None,
+        then: Callable[[], None] | None = None,
     ) -> None:
         self.messages = messages
+        #: To be stored in the same step, by task id.
+        self.results = results or {}
+        #: Called when it is published.
+        self.then = then
         #: Of the call.
         self.options = options
         self.sender = sender
@@ -94,15 +114,18 @@ def _announce(publication: Publication) -> bool:
 
 def _publish_group(publications: Sequence[Publication]) -> None:
     messages = [message for publication in publications for message in publication.messages]
+    results = {task_id: result for publication in publications for task_id, result in publication.results.items()}
     first = publications[0]
     try:
-        first.sender.send_now(messages, first.options)
+        first.sender.send_now(messages, first.options, results)
     except Exception as error:  # noqa: BLE001 - the same
         for publication in publications:
             publication.fail(error)
         return
     for publication in publications:
         publication.is_sent = True
+        if publication.then is not None:
+            publication.then()
 
 
 class PublishGate(Protocol):

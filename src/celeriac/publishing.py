@@ -6,17 +6,18 @@ belongs to, moments from numbers of seconds, the queue, and what to do when the 
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from celeriac import signals
+from celeriac.backends.base import StoredResult
 from celeriac.brokers.base import Broker
 from celeriac.call_options import FIELDS, TO_BE_READ, moment_in, refuse_slips, refuse_wrong_values
 from celeriac.canvas import as_list
-from celeriac.exceptions import BrokerUnavailable, EncodeError, PublishUnconfirmed
+from celeriac.exceptions import EncodeError, OperationalError, PublishUnconfirmed
 from celeriac.identifiers import node_origin, uuid, uuids
 from celeriac.local import Frame, current_frame
 from celeriac.protocol import serialization
@@ -239,16 +240,28 @@ class Publisher:
 
     # From a message to the broker.
 
-    def send(self, messages: Sequence[Message], *, options: Mapping[str, Any]) -> Publication | None:
+    def send(
+        self,
+        messages: Sequence[Message],
+        *,
+        options: Mapping[str, Any],
+        results: Mapping[str, StoredResult] | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> Publication | None:
         """Publish the messages in one step, trying again as the policy says until the deadline.
+
+        ``results``, by task id, are stored in the same step, so that they are there before anybody takes a message;
+        ``then`` is called when all is published, and raises nothing.
 
         Of the options of a call ``retry``, ``retry_policy`` and ``timeout`` (or ``confirm_timeout``) count. Where they
         have to wait (``on_commit``, ``using``) the publication is returned, and nothing has been published yet. Raises
         ``BrokerUnavailable`` when none was published, ``PublishUnconfirmed`` when nobody knows.
         """
-        publication = self._held(messages, options)
+        publication = self._held(messages, options, results, then)
         if publication is None:
-            self.send_now(messages, options)
+            self.send_now(messages, options, results)
+            if then is not None:
+                then()
         return publication
 
     async def asend(self, messages: Sequence[Message], *, options: Mapping[str, Any]) -> Publication | None:
@@ -261,14 +274,25 @@ class Publisher:
                 self.send_now(messages, options)
         return publication
 
-    def _held(self, messages: Sequence[Message], options: Mapping[str, Any]) -> Publication | None:
+    def _held(
+        self,
+        messages: Sequence[Message],
+        options: Mapping[str, Any],
+        results: Mapping[str, StoredResult] | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> Publication | None:
         """Return the publication if it has to wait, and is being held until then."""
         awaited = self._awaited(options)
         gate = integration.gate
         if awaited is None or gate is None:
             return None
         publication = Publication(
-            messages, options, sender=self, awaited=f"the commit of the transaction on {awaited!r}"
+            messages,
+            options,
+            sender=self,
+            awaited=f"the commit of the transaction on {awaited!r}",
+            results=results,
+            then=then,
         )
         gate.hold(publication, awaited)
         return publication
@@ -295,25 +319,46 @@ class Publisher:
         call = decode_task(message, [message.content_type])
         return self._announce(call, message, options, self._app.own_tasks.get(call.task))
 
-    def send_now(self, messages: Sequence[Message], options: Mapping[str, Any]) -> None:
+    def send_now(
+        self,
+        messages: Sequence[Message],
+        options: Mapping[str, Any],
+        results: Mapping[str, StoredResult] | None = None,
+    ) -> None:
         """Do what ``send`` does, waiting for nothing but the broker."""
         for start in range(0, len(messages), BATCH):
-            self._send_batch(messages[start : start + BATCH], options)
+            batch = messages[start : start + BATCH]
+            stored = [results[message.id] for message in batch if message.id in results] if results else []
+            self._send_batch(batch, options, stored)
 
-    def _send_batch(self, messages: Sequence[Message], options: Mapping[str, Any]) -> None:
-        broker = self._app.broker
+    def _send_batch(
+        self, messages: Sequence[Message], options: Mapping[str, Any], results: Sequence[StoredResult]
+    ) -> None:
         timeout = options.get("timeout") or options.get("confirm_timeout") or self._app.conf.broker_publish_timeout
         deadline = time.monotonic() + timeout
         try:
-            self._declare(broker, messages)
-            broker.publish(messages, timeout=timeout)
-        except BrokerUnavailable as error:
-            self._send_again(messages, options, error, deadline=deadline)
+            self._publish(messages, results, timeout=timeout)
+        except OperationalError as error:
+            self._send_again(messages, options, error, results=results, deadline=deadline)
         if signals.after_task_publish.receivers:
             self.announce_published(messages)
 
+    def _publish(self, messages: Sequence[Message], results: Sequence[StoredResult], *, timeout: float) -> None:
+        broker = self._app.broker
+        self._declare(broker, messages)
+        if results:
+            broker.publish_with_results(messages, results, self._app.backend, timeout=timeout)
+        else:
+            broker.publish(messages, timeout=timeout)
+
     def _send_again(
-        self, messages: Sequence[Message], options: Mapping[str, Any], error: BrokerUnavailable, *, deadline: float
+        self,
+        messages: Sequence[Message],
+        options: Mapping[str, Any],
+        error: OperationalError,
+        *,
+        results: Sequence[StoredResult],
+        deadline: float,
     ) -> None:
         """Try again, with the pauses of the retry policy; raises what is known when it gives up."""
         unconfirmed = error if isinstance(error, PublishUnconfirmed) else None
@@ -322,10 +367,8 @@ class Publisher:
                 break
             time.sleep(pause)
             try:
-                broker = self._app.broker
-                self._declare(broker, messages)
-                broker.publish(messages, timeout=max(0.0, deadline - time.monotonic()))
-            except BrokerUnavailable as again:
+                self._publish(messages, results, timeout=max(0.0, deadline - time.monotonic()))
+            except OperationalError as again:
                 error = again
                 unconfirmed = again if isinstance(again, PublishUnconfirmed) else unconfirmed
             else:

@@ -10,6 +10,7 @@ from celeriac.backends.base import StoredResult
 from celeriac.brokers.base import Outcome
 from celeriac.exceptions import EncodeError, NotRegistered
 from celeriac.protocol.message import Message
+from celeriac.record import carry_record
 from celeriac.request import Context
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def refuse(app: "Celeriac", message: Message, error: BaseException, *, ordinal: 
     request = Context(id=task_id, task=name, args=(), kwargs={}, hostname=hostname, called_directly=False)
     result = None
     if isinstance(task_id, str) and task_id and not headers.get("ignore_result") and app.backend.stores_results:
+        carry_record(app, request, error)
         with contextlib.suppress(EncodeError):
             result = app.result_format.write(request, states.FAILURE, error, execution=ordinal)
     if isinstance(error, NotRegistered):

@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from celeriac.protocol.message import Message
     from celeriac.protocol.plain_call import PlainMessage
     from celeriac.protocol.task_call import TaskCall
+    from celeriac.record import Record
 
 __all__ = ["Context"]
 
@@ -60,6 +61,9 @@ class Context:
     kwargsrepr: str | None = None
     #: What the caller gave as ``headers``.
     headers: dict[str, Any] | None = None
+
+    #: What is kept of the call besides its result; None unless its task ``keeps_record``.
+    call_record: "Record | None" = None
 
     _children: list[Any] | None = None
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["ResultFormat"]
 
 
+#: States in which nothing more is to be expected of a task with a record.
+_DONE = states.READY_STATES | {states.IGNORED}
+
+
 class ResultFormat:
     """Turns what a task returned or raised into a ``StoredResult``, and back. Made from settings, once an app."""
 
@@ -35,6 +39,8 @@ class ResultFormat:
         """
         task_id = request.id or ""
         children = request.existing_children
+        record = request.call_record
+        is_done = state in _DONE if record is not None else state in states.READY_STATES
         encoded = encode_document(
             ResultDocument(
                 task_id=task_id,
@@ -42,9 +48,10 @@ class ResultFormat:
                 result=result,
                 traceback=traceback,
                 children=[child.as_tuple() for child in children] if children else [],
-                date_done=datetime.now(UTC) if state in states.READY_STATES else None,
+                date_done=datetime.now(UTC) if is_done else None,
                 group_id=request.group,
                 parent_id=request.parent_id,
+                record=None if record is None else record.to_plain(),
                 **(_extended(request) if self._extended else {}),
             ),
             self._serializer,
@@ -56,9 +63,15 @@ class ResultFormat:
             document=encoded.data,
             content_type=encoded.content_type,
             content_encoding=encoded.content_encoding,
-            lifetime=self._failure_lifetime if state == states.FAILURE else self._lifetime,
+            lifetime=self._lifetime_of(state, keeps=record is not None and not is_done),
             execution=execution,
         )
+
+    def _lifetime_of(self, state: str, *, keeps: bool) -> float | None:
+        if keeps:
+            # A record lives at least as long as its message.
+            return None
+        return self._failure_lifetime if state == states.FAILURE else self._lifetime
 
     def read(self, stored: StoredResult) -> ResultDocument:
         """Return the document of a stored result, with an exception as its ``result`` where the state says so."""

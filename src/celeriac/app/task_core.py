@@ -35,6 +35,7 @@ class TaskPlan:
         "has_shadow_name",
         "ignore_result",
         "is_async",
+        "keeps_record",
         "options",
         "revision",
         "runner",
@@ -62,6 +63,7 @@ class TaskPlan:
         self.ignore_result: bool = task.ignore_result
         self.always_stores_errors: bool = task.store_errors_even_if_ignored
         self.track_started: bool = task.track_started
+        self.keeps_record: bool = task.keeps_record
         self.time_limit: float | None = task.time_limit
         self.soft_time_limit: float | None = task.soft_time_limit
         #: Of the settings it was worked out from.

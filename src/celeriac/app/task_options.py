@@ -74,6 +74,9 @@ class TaskOptions:
     #: Errors that are to be expected: logged without a traceback.
     throws: Sequence[type[BaseException]] = ()
 
+    #: Each attempt is stored with the result when it begins, with when, where, and what ended it (``record``).
+    keeps_record: bool = False
+
     #: Tasks that it publishes are noted in its result.
     trail: bool = True
     send_events: bool = True

@@ -12,6 +12,7 @@ The promises every engine keeps:
 * A message whose ``publish`` returned is delivered at least once, whatever process dies.
 * A delivery that is not settled comes back when its node's lease has ended, and not before: ``renew`` keeps the lease,
   however long the task runs.
+* What ``publish_with_results`` publishes has its results stored before anybody can take it.
 * ``settle`` is refused for a delivery that another consumer has taken since (fencing, where ``capabilities.fenced``).
 """
 
@@ -247,6 +248,25 @@ class Broker(ABC):
 
         Raises ``BrokerUnavailable`` when none was published, ``PublishUnconfirmed`` when nobody knows.
         """
+
+    def publish_with_results(
+        self,
+        messages: Sequence[Message],
+        results: Sequence[StoredResult],
+        backend: ResultBackend,
+        *,
+        timeout: float = DEFAULT_PUBLISH_TIMEOUT,
+    ) -> None:
+        """Publish messages and store results in ``backend``: nobody takes a message whose result is not there yet.
+
+        With a backend that shares the store (``shares_store_with``) it is one atomic step: all of it or nothing. Else
+        the results are stored first, so that a crash between leaves a result without its message. A result that the
+        backend refuses, being older than what is there, keeps no message back. Raises what ``publish`` and
+        ``ResultBackend.store`` raise.
+        """
+        if results:
+            backend.store(results)
+        self.publish(messages, timeout=timeout)
 
     @abstractmethod
     def consumer(

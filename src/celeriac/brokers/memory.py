@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from celeriac.backends.base import ResultBackend
+from celeriac.backends.base import ResultBackend, StoredResult
 from celeriac.backends.memory import MemoryBackend
 from celeriac.brokers.base import (
     DEFAULT_LEASE,
@@ -57,9 +57,22 @@ class MemoryBroker(Broker):
             self._store.lines.setdefault(queue.name, Line())
 
     def publish(self, messages: Sequence[Message], *, timeout: float = DEFAULT_PUBLISH_TIMEOUT) -> None:
-        # As bytes and back: what no other engine could carry fails here too, and nobody shares a header's list.
-        copies = [envelopes.decode(envelopes.encode(message)) for message in messages]
+        copies = _copies(messages)
         with self._store.changed:
+            self._store.add(copies)
+
+    def publish_with_results(
+        self,
+        messages: Sequence[Message],
+        results: Sequence[StoredResult],
+        backend: ResultBackend,
+        *,
+        timeout: float = DEFAULT_PUBLISH_TIMEOUT,
+    ) -> None:
+        copies = _copies(messages)
+        # Nobody sees the store until the lock is free.
+        with self._store.changed:
+            backend.store(results)
             self._store.add(copies)
 
     def consumer(
@@ -323,6 +336,11 @@ class MemorySubscription(Subscription):
         with self._store.changed:
             inboxes = self._store.subscriptions.get(self._channel, [])
             inboxes[:] = [inbox for inbox in inboxes if inbox is not self._payloads]
+
+
+def _copies(messages: Sequence[Message]) -> list[Message]:
+    """As bytes and back: what no other engine could carry fails here too, and nobody shares a header's list."""
+    return [envelopes.decode(envelopes.encode(message)) for message in messages]
 
 
 def _dead_letter(settlement: Settlement) -> DeadLetter:

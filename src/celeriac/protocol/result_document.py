@@ -21,6 +21,8 @@ __all__ = ["ResultDocument", "decode_document", "encode_document", "exception_to
 
 #: Begins a compressed document; its content type and a zero byte follow. No serializer begins its output with a zero.
 _COMPRESSED = b"\x00celery-compressed\x00"
+#: The record's key.
+_RECORD = "celeriac-record"
 
 
 class ResultDocument(Struct, frozen=True, kw_only=True):
@@ -49,6 +51,8 @@ class ResultDocument(Struct, frozen=True, kw_only=True):
     queue: str | None = None
     stamped_headers: Sequence[str] | None = None
     stamps: Mapping[str, Any] = {}
+    #: What celeriac keeps of the call besides (``record``), under a key that Celery does not look at.
+    record: Mapping[str, Any] | None = None
 
     @property
     def failed(self) -> bool:
@@ -74,6 +78,7 @@ class _Plain(Struct, frozen=True, kw_only=True):
     retries: int | None = None
     queue: str | None = None
     stamped_headers: list[str] | None = None
+    record: dict[str, Any] | None = msgspec.field(name=_RECORD, default=None)
 
 
 def encode_document(
@@ -123,6 +128,7 @@ def decode_document(data: bytes, content_type: str, content_encoding: str, accep
         queue=plain.queue,
         stamped_headers=stamped_headers,
         stamps={name: fields[name] for name in stamped_headers if name in fields} if stamped_headers else {},
+        record=plain.record,
     )
 
 
@@ -143,6 +149,8 @@ def _to_plain(document: ResultDocument, serializer: str) -> dict[str, Any]:
         plain["parent_id"] = document.parent_id
     if document.name is not None:
         plain.update(_extended(document))
+    if document.record is not None:
+        plain[_RECORD] = document.record
     plain["task_id"] = document.task_id
     return plain
 

@@ -39,7 +39,11 @@ def keep(done: Done) -> Keep:
 def hopeless(assignment: Assignment, error: BaseException, *, lifetime: float | None) -> Settlement:
     """Return the end of a task of which no child is left to tell: a failure, and a dead letter."""
     document = ResultDocument(
-        task_id=assignment.task_id, status=states.FAILURE, result=exception_to_value(error, "json"), traceback=None
+        task_id=assignment.task_id,
+        status=states.FAILURE,
+        result=exception_to_value(error, "json"),
+        traceback=None,
+        name=assignment.task_name,
     )
     encoded = encode_document(document)
     result = StoredResult(

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from celeriac.exceptions import ContentDisallowed, DecodeError, InvalidTaskError, SecurityError, UnreadableMessage
@@ -147,6 +147,7 @@ def test_random_result_documents_are_refused_or_read(document: Any) -> None:
 @patient
 @given(st.binary(max_size=100))
 def test_random_bytes_are_no_result_document(data: bytes) -> None:
+    assume(b"status" not in data)
     for start in (b"", b"\x00celery-compressed\x00", b"\x00celery-compressed\x00application/x-gzip\x00"):
         with pytest.raises(DecodeError):
             decode_document(start + data, "application/json", "utf-8", {"json"})

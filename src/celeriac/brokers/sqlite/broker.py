@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from celeriac.backends.base import ResultBackend
+from celeriac.backends.base import ResultBackend, StoredResult
 from celeriac.brokers.base import (
     DEFAULT_LEASE,
     DEFAULT_PUBLISH_TIMEOUT,
@@ -31,6 +31,7 @@ from celeriac.sqlite.database import Database
 from celeriac.sqlite.group_commit import Transaction
 from celeriac.sqlite.location import Location
 from celeriac.sqlite.queries import QUERIES
+from celeriac.sqlite.results import store_results
 from celeriac.sqlite.sharing import SqliteEngine
 
 __all__ = ["SqliteBroker"]
@@ -66,6 +67,27 @@ class SqliteBroker(Broker, SqliteEngine):
             self.database.write(
                 lambda transaction: insert_messages(transaction, rows), timeout=timeout, error=BrokerUnavailable
             )
+
+    def publish_with_results(
+        self,
+        messages: Sequence[Message],
+        results: Sequence[StoredResult],
+        backend: ResultBackend,
+        *,
+        timeout: float = DEFAULT_PUBLISH_TIMEOUT,
+    ) -> None:
+        if not self.shares_file_with(backend):
+            super().publish_with_results(messages, results, backend, timeout=timeout)
+            return
+        rows = to_rows(messages)
+
+        def publish(transaction: Transaction) -> None:
+            if results:
+                store_results(transaction, results)
+            if rows:
+                insert_messages(transaction, rows)
+
+        self.database.write(publish, timeout=timeout, error=BrokerUnavailable)
 
     def consumer(
         self, queues: Sequence[Queue], *, node: str, results: ResultBackend | None = None, lease: float = DEFAULT_LEASE

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from celeriac.backends.base import ResultBackend, StoredResult
+from celeriac.backends.memory import MemoryBackend
 from celeriac.brokers.base import DEFAULT_LEASE, Broker, Consumer, Delivery, Outcome, Settlement
+from celeriac.exceptions import BackendStoreError
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
 
-__all__ = ["BackendHarness", "BrokerHarness", "Harness", "in_thread", "until"]
+__all__ = ["BackendHarness", "BackendThatFails", "BrokerHarness", "Harness", "in_thread", "until"]
 
 T = TypeVar("T")
 
@@ -34,6 +36,18 @@ def in_thread(action: Callable[..., object], *arguments: object) -> threading.Th
     thread = threading.Thread(target=action, args=arguments, daemon=True)
     thread.start()
     return thread
+
+
+class BackendThatFails(MemoryBackend):
+    """Keeps results elsewhere, and is away as long as it is said to be."""
+
+    is_away = True
+
+    def store(self, results: Sequence[StoredResult]) -> list[StoredResult]:
+        """Keep results, or raise ``BackendStoreError``."""
+        if self.is_away:
+            raise BackendStoreError("This result backend is away.")
+        return super().store(results)
 
 
 class Harness:
@@ -149,6 +163,10 @@ class BrokerHarness(Harness):
     def read(self, delivery: Delivery) -> Message:
         """Return a delivery's message."""
         return envelopes.decode(delivery.envelope)
+
+    def waiting(self, task_id: str) -> StoredResult:
+        """Return a result that says only that the task is known."""
+        return StoredResult(task_id=task_id, state="PENDING", document=b'{"status": "PENDING"}')
 
     def success(self, task_id: str, *, execution: int = 0) -> StoredResult:
         """Return a result."""

@@ -3,8 +3,9 @@
 from collections import Counter
 
 from celeriac.brokers.base import Consumer
+from celeriac.exceptions import OperationalError
 from celeriac.routing import Queue
-from celeriac.testing.conformance.harness import BrokerHarness, in_thread
+from celeriac.testing.conformance.harness import BackendThatFails, BrokerHarness, in_thread
 
 __all__ = ["Publishing"]
 
@@ -87,6 +88,65 @@ class Publishing(BrokerHarness):
         received = Counter(self.receive_ids(self.consumer(), 150))
         assert len(received) == 150
         assert set(received.values()) == {1}
+
+    def test_nobody_takes_a_message_before_the_result_published_with_it_is_there(self) -> None:
+        consumer = self.consumer()
+        backend = self.backend
+
+        def publish() -> None:
+            for _ in range(50):
+                message = self.message()
+                self.broker.publish_with_results([message], [self.waiting(message.id)], backend)
+
+        thread = in_thread(publish)
+        for _ in range(50):
+            [task_id] = self.receive_ids(consumer)
+            stored = backend.fetch_one(task_id)
+            assert stored is not None
+            assert stored.state == "PENDING"
+        thread.join()
+
+    def test_several_messages_are_published_with_their_results_in_one_step(self) -> None:
+        messages = [self.message() for _ in range(3)]
+        results = [self.waiting(message.id) for message in messages]
+        self.broker.publish_with_results(messages, results, self.backend)
+        assert self.receive_ids(self.consumer(), 3) == ["task-1", "task-2", "task-3"]
+        assert set(self.backend.fetch(["task-1", "task-2", "task-3"])) == {"task-1", "task-2", "task-3"}
+
+    def test_of_messages_that_cannot_be_encoded_no_result_is_stored(self) -> None:
+        if not self.broker.shares_store_with(self.backend):
+            return
+        messages = [self.message(), self.message(headers={"odd": object()})]
+        try:
+            self.broker.publish_with_results(messages, [self.waiting("task-1")], self.backend)
+        except TypeError:
+            pass
+        else:
+            raise AssertionError("An object that no envelope can carry was published.")
+        assert self.backend.fetch_one("task-1") is None
+
+    def test_while_the_results_are_away_no_message_is_published_with_one(self) -> None:
+        elsewhere = self.keep(BackendThatFails(f"memory://{id(self)}-away"))
+        message = self.message()
+        try:
+            self.broker.publish_with_results([message], [self.waiting(message.id)], elsewhere)
+        except OperationalError:
+            pass
+        else:
+            raise AssertionError("A result that was not stored was published without an error.")
+        self.expect_nothing(self.consumer())
+        elsewhere.is_away = False
+        self.broker.publish_with_results([message], [self.waiting(message.id)], elsewhere)
+        assert self.receive_ids(self.consumer()) == [message.id]
+        assert elsewhere.fetch_one(message.id) is not None
+
+    def test_a_refused_result_keeps_no_message_back(self) -> None:
+        self.backend.store([self.success("task-1")])
+        self.broker.publish_with_results([self.message()], [self.waiting("task-1")], self.backend)
+        assert self.receive_ids(self.consumer()) == ["task-1"]
+        stored = self.backend.fetch_one("task-1")
+        assert stored is not None
+        assert stored.state == "SUCCESS"
 
     def test_opening_and_closing_twice_does_no_harm(self) -> None:
         self.broker.open()

@@ -2,25 +2,13 @@
 
 import time
 
-from celeriac.backends.base import StoredResult
 from celeriac.backends.disabled import DisabledBackend
 from celeriac.backends.memory import MemoryBackend
 from celeriac.brokers.base import Outcome, QueueSize, Settlement
-from celeriac.exceptions import BackendStoreError, OperationalError
-from celeriac.testing.conformance.harness import BrokerHarness
+from celeriac.exceptions import OperationalError
+from celeriac.testing.conformance.harness import BackendThatFails, BrokerHarness
 
 __all__ = ["Settling"]
-
-
-class _BackendThatFails(MemoryBackend):
-    """Keeps results elsewhere, and is away once."""
-
-    is_away = True
-
-    def store(self, results: "list[StoredResult] | tuple[StoredResult, ...]") -> list[StoredResult]:  # type: ignore[override]
-        if self.is_away:
-            raise BackendStoreError("This result backend is away.")
-        return super().store(results)
 
 
 class Settling(BrokerHarness):
@@ -196,7 +184,7 @@ class Settling(BrokerHarness):
         assert self.receive_ids(consumer) == ["next"]
 
     def test_while_the_results_are_away_nothing_is_acked_and_a_second_call_mends_it(self) -> None:
-        elsewhere = self.keep(_BackendThatFails(f"memory://{id(self)}-away"))
+        elsewhere = self.keep(BackendThatFails(f"memory://{id(self)}-away"))
         if self.broker.shares_store_with(elsewhere):
             return
         self.publish()
