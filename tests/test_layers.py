@@ -87,6 +87,7 @@ CELERIAC = Rules(
     by_name={
         "celeriac.cli.command_line": "commands are in a table, and imported when used",
         "celeriac.cli.session": "who finds the app is named by a string, for Django's finder needs Django",
+        "celeriac.django": "its names are imported when first used, from a table",
         "celeriac": "the API's names are imported when first used, from a table",
         "celeriac.app.finding": "the command line names the app",
         "celeriac.app.tasks": "settings and Django's apps name the modules that hold tasks",
