@@ -9,6 +9,8 @@
 
 DJANGO_LTS := 5.2.19
 DJANGO_NEWEST := 6.1.3
+# Django's task framework for the LTS release, which has none of its own.
+DJANGO_TASKS := django-tasks
 
 PYTHON ?= oldest
 NEWEST_PYTHON ?= newest
@@ -76,7 +78,7 @@ environment:
 	@scripts/make_environment.sh .venv "$(PYTHON)" demo -e ".[django]" "Django==$(DJANGO_LTS)"
 
 tools: environment
-	@scripts/make_environment.sh .venv "$(PYTHON)" tools -e ".[django,$(EXTRAS)]" "Django==$(DJANGO_LTS)" $(TOOLS) $(CHECKERS) $(BROWSER)
+	@scripts/make_environment.sh .venv "$(PYTHON)" tools -e ".[django,$(EXTRAS)]" "Django==$(DJANGO_LTS)" $(DJANGO_TASKS) $(TOOLS) $(CHECKERS) $(BROWSER)
 
 newest:
 	@scripts/make_environment.sh .venv-newest "$(NEWEST_PYTHON)" tools -e ".[django,$(EXTRAS)]" \

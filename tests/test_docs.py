@@ -23,8 +23,8 @@ from tests.pages import ROOT, Page, all_pages, read_page
 PAGES = all_pages()
 COMMANDS = {context.command_path: context.command for context in generate.walk_commands("celeriac", celeriac_command)}
 
-#: Words of the API that begin like a setting.
-NO_SETTINGS = {"task_id", "task_name"}
+#: Words of the API, and of Django's task framework, that begin like a setting.
+NO_SETTINGS = {"task_id", "task_name", "task_options", "task_enqueued", "task_started", "task_finished", "worker_ids"}
 
 
 def by_name(page: Page) -> str:

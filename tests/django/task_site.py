@@ -39,7 +39,7 @@ from pathlib import Path
 BASE_DIR = Path(os.environ["FOLDER"])
 SECRET_KEY = "x"
 USE_TZ = True
-INSTALLED_APPS = ["celeriac.django", "flowers"]
+INSTALLED_APPS = ["celeriac.django", "flowers"FRAMEWORK_APP]
 CELERIAC = {"broker_url": f"sqlite:///{BASE_DIR}/queue.sqlite3", "result_backend": f"sqlite:///{BASE_DIR}/queue.sqlite3"}
 TASKS = {"default": {
     "BACKEND": "celeriac.django.TaskBackend",
@@ -144,9 +144,10 @@ class Site:
     def __init__(self, folder: Path, *, settings: str = "", tasks: str = "") -> None:
         self.folder = folder
         for package in ("garden", "flowers"):
-            (folder / package).mkdir()
+            (folder / package).mkdir(exist_ok=True)
             (folder / package / "__init__.py").touch()
-        (folder / "garden" / "settings.py").write_text(SETTINGS + settings)
+        app = "" if FRAMEWORK == "django.tasks" else f', "{FRAMEWORK}"'
+        (folder / "garden" / "settings.py").write_text(SETTINGS.replace("FRAMEWORK_APP", app) + settings)
         (folder / "flowers" / "tasks.py").write_text((TASKS + tasks).replace("FRAMEWORK", FRAMEWORK))
 
     @property

@@ -464,6 +464,7 @@ print(tasks.water.using(backend="dummy").enqueue("rose").status)
 def test_results_can_be_off(tmp_path: Path) -> None:
     settings = """
 CELERIAC["result_backend"] = "disabled"
+TASKS["own"] = {"BACKEND": "celeriac.django.TaskBackend", "OPTIONS": {"app": "garden.own:app"}}
 """
     code = """
 from django.core import checks
@@ -473,9 +474,14 @@ try:
     result.refresh()
 except NotImplementedError:
     print("not supported")
-print([message.id for message in default_task_backend.check()])
+print(sorted(message.id for message in checks.run_checks() if "TASKS" in message.msg))
 """
-    assert run(tmp_path, code, settings=settings) == ["False 1 READY", "not supported", "['celeriac.W105']"]
+    (tmp_path / "garden").mkdir()
+    (tmp_path / "garden" / "own.py").write_text(
+        "from celeriac import Celeriac\napp = Celeriac(broker='memory://', set_as_current=False)"
+    )
+    expected = ["False 1 READY", "not supported", "['celeriac.W011', 'celeriac.W105']"]
+    assert run(tmp_path, code, settings=settings) == expected
 
 
 @pytest.mark.parametrize(

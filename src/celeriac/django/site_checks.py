@@ -54,7 +54,9 @@ def check_tasks_setting(app: Celeriac) -> Iterator[Finding]:
         except ImportError as error:
             yield Finding(Grade.WRONG, _no_backend(alias, path, error), "E010")
             continue
-        if is_ours and app.result_backend_url is None:
+        # A backend with an app of its own looks at that itself.
+        has_own_app = (parameters.get("OPTIONS") or {}).get("app") is not None
+        if is_ours and not has_own_app and app.result_backend_url is None:
             yield Finding(
                 Grade.WRONG,
                 f"TASKS[{alias!r}] is celeriac's, and results are off, so nobody can ask what became of a task: set "

@@ -157,7 +157,8 @@ class TaskBackend(BaseTaskBackend):
         except (CeleriacError, ImportError) as error:
             yield checks.Error(f"The celeriac app of {place} cannot be used: {error}", id="celeriac.E102")
             return
-        if not stores_results:
+        # Of the site's own app this is said by celeriac's check of the settings.
+        if not stores_results and self.options.get("app") is not None:
             yield checks.Warning(
                 f"The celeriac app of {place} stores no results, so the status of a task cannot be read.",
                 hint="Set result_backend (in Django: CELERY_RESULT_BACKEND), for example to the broker's own URL.",
