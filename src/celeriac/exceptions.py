@@ -32,6 +32,8 @@
     │   ├── Retry
     │   ├── Ignore
     │   └── Reject
+    ├── MailNotSent                      a mail that could not be handed to the mail server
+    │   └── MailRefused                  and never can be
     ├── WorkerLostError
     ├── TimeLimitExceeded
     └── Terminated
@@ -69,6 +71,8 @@ __all__ = [
     "ImproperlyConfigured",
     "IncompleteStream",
     "InvalidTaskError",
+    "MailNotSent",
+    "MailRefused",
     "MaxRetriesExceededError",
     "NotConfigured",
     "NotRegistered",
@@ -285,6 +289,14 @@ class Reject(TaskPredicate):
 
     def __repr__(self) -> str:
         return f"reject requeue={self.requeue}: {self.reason}"
+
+
+class MailNotSent(CeleriacError):
+    """A mail could not be handed to the mail server."""
+
+
+class MailRefused(MailNotSent):
+    """The mail server does not take the mail, and never will."""
 
 
 class WorkerLostError(CeleriacError):

@@ -265,7 +265,7 @@ def test_tasks_are_looked_at_when_deploying_and_not_imported_by_other_commands(t
     output = run_in_site(
         COMMANDS,
         directory=tmp_path,
-        PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}",
+        PYTHONPATH=str(tmp_path),
         FOLDER=str(tmp_path),
         DJANGO_SETTINGS_MODULE="garden.settings",
     )

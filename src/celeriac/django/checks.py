@@ -21,6 +21,7 @@ from celeriac.checks.engines import check_access, check_file, check_urls
 from celeriac.checks.finding import Finding, Grade
 from celeriac.checks.settings import check_settings
 from celeriac.checks.tasks import check_tasks
+from celeriac.django.mail_checks import check_mail
 from celeriac.django.site_checks import check_names, check_site_settings, check_tasks_setting
 from celeriac.exceptions import CeleriacError, ImproperlyConfigured
 from celeriac.local import get_current_app
@@ -78,6 +79,7 @@ def _app_findings() -> Iterator[Finding]:
             yield from check_access(url)
             yield from check_file(url)
     yield from check_tasks_setting(app)
+    yield from check_mail()
 
 
 def _deployment_findings() -> Iterator[Finding]:
