@@ -255,7 +255,8 @@ class Publisher:
 
         Of the options of a call ``retry``, ``retry_policy`` and ``timeout`` (or ``confirm_timeout``) count. Where they
         have to wait (``on_commit``, ``using``) the publication is returned, and nothing has been published yet. Raises
-        ``BrokerUnavailable`` when none was published, ``PublishUnconfirmed`` when nobody knows.
+        ``BrokerUnavailable`` when none was published (or ``BackendStoreError``, when a result could not be stored),
+        ``PublishUnconfirmed`` when nobody knows.
         """
         publication = self._held(messages, options, results, then)
         if publication is None:

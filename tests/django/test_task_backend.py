@@ -23,6 +23,7 @@ require_framework()
 from django.test import override_settings  # noqa: E402 - Django is there, but maybe not its task framework
 
 from celeriac import local  # noqa: E402 - the same
+from celeriac.app import shared  # noqa: E402 - the same
 from celeriac.backends.base import StoredResult  # noqa: E402 - the same
 from celeriac.django.site_app import make_site_app  # noqa: E402 - the same
 from celeriac.exceptions import TimeLimitExceeded, WorkerLostError  # noqa: E402 - the same
@@ -44,7 +45,7 @@ def tasks(site: Site) -> Iterator[ModuleType]:
     sys.path.insert(0, str(site.folder))
     os.environ["FOLDER"] = str(site.folder)
     settings: Any = importlib.import_module("garden.settings")
-    previous = local._apps.current
+    previous, finalizers = local._apps.current, list(shared._finalizers)
     app = make_site_app()
     app.conf.update(settings.CELERIAC)
     local.set_current_app(app)
@@ -52,6 +53,7 @@ def tasks(site: Site) -> Iterator[ModuleType]:
         yield importlib.import_module("flowers.tasks")
     app.close()
     local.set_current_app(previous)
+    shared._finalizers[:] = finalizers
     sys.path.remove(str(site.folder))
     for module in ("garden.settings", "garden", "flowers.tasks", "flowers"):
         sys.modules.pop(module, None)

@@ -1,7 +1,8 @@
 """Publishes, takes and settles as fast as it can until it is killed.
 
-Each published task ends with a result and one follow-up, a message to the queue "children" with the same id. Ids are
-written to the log once ``publish`` has returned.
+Each published task ends with a result and one follow-up, a message to the queue "children" with the same id. Every
+other batch is published together with results that say PENDING. Ids are written to the log once ``publish`` has
+returned.
 """
 
 import os
@@ -31,7 +32,12 @@ def main(url: str, log: str) -> None:
             consumer.recover()
         batch = [f"{os.getpid()}-{number + step}" for step in range(7)]
         number += len(batch)
-        broker.publish([Message(id=task_id, queue="q", headers={"task": "t"}) for task_id in batch])
+        messages = [Message(id=task_id, queue="q", headers={"task": "t"}) for task_id in batch]
+        if number % 2:
+            broker.publish(messages)
+        else:
+            waiting = [StoredResult(task_id=task_id, state="PENDING", document=b"{}") for task_id in batch]
+            broker.publish_with_results(messages, waiting, backend)
         os.write(published, "".join(f"{task_id}\n" for task_id in batch).encode())
         consumer.settle([settlement(delivery, place) for place, delivery in enumerate(consumer.receive(10, 0))])
 
