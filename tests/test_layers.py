@@ -46,6 +46,7 @@ CELERIAC = Rules(
         "celeriac.call_options": 4,
         "celeriac.canvas": 4,
         "celeriac.config_loading": 4,
+        "celeriac.courier": 4,
         "celeriac.dotted_name": 4,
         "celeriac.eager_result": 4,
         "celeriac.einfo": 4,

@@ -1,12 +1,11 @@
 """Publishing: from the arguments of a call to a message at the broker.
 
 ``TaskCall`` and ``Message`` are values; what is decided here is what goes into them: the ids of the family a call
-belongs to, moments from numbers of seconds, the queue, and what to do when the broker does not take it.
+belongs to, moments from numbers of seconds, the queue, and whether it has to wait before it is published.
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,27 +13,23 @@ import msgspec
 
 from celeriac import signals
 from celeriac.backends.base import StoredResult
-from celeriac.brokers.base import Broker
 from celeriac.call_options import FIELDS, TO_BE_READ, moment_in, refuse_slips, refuse_wrong_values
 from celeriac.canvas import as_list
-from celeriac.exceptions import EncodeError, OperationalError, PublishUnconfirmed
+from celeriac.courier import Courier
+from celeriac.exceptions import EncodeError
 from celeriac.identifiers import node_origin, uuid, uuids
 from celeriac.local import Frame, current_frame
 from celeriac.protocol import serialization
 from celeriac.protocol.message import Message
 from celeriac.protocol.task_call import TaskCall, decode_task, encode_task
 from celeriac.publication import Publication, integration
-from celeriac.retries import publish_intervals
 from celeriac.routing import Route
 
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
     from celeriac.app.task_core import TaskCore
 
-__all__ = ["BATCH", "Publisher"]
-
-#: Messages that are published in one step, at most.
-BATCH = 1000
+__all__ = ["Publisher"]
 
 
 class Publisher:
@@ -42,8 +37,7 @@ class Publisher:
 
     def __init__(self, app: "Celeriac") -> None:
         self._app = app
-        #: The broker, and the queues that it has been told of.
-        self._declared: tuple[Broker | None, set[str]] = (None, set())
+        self._courier = Courier(app)
 
     # From a call to a message.
 
@@ -118,7 +112,7 @@ class Publisher:
         """Return the message of a call that the node publishes when it settles what runs now; its signals are sent."""
         message = self.message(name, args, kwargs, options, task=task, is_child=is_child, is_follow_up=True)
         if signals.after_task_publish.receivers:
-            self.announce_published([message])
+            self._courier.announce_published([message])
         return message
 
     def _call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: dict[str, Any]) -> TaskCall:
@@ -251,12 +245,8 @@ class Publisher:
         """Publish the messages in one step, trying again as the policy says until the deadline.
 
         ``results``, by task id, are stored in the same step, so that they are there before anybody takes a message;
-        ``then`` is called when all is published, and raises nothing.
-
-        Of the options of a call ``retry``, ``retry_policy`` and ``timeout`` (or ``confirm_timeout``) count. Where they
-        have to wait (``on_commit``, ``using``) the publication is returned, and nothing has been published yet. Raises
-        ``BrokerUnavailable`` when none was published (or ``BackendStoreError``, when a result could not be stored),
-        ``PublishUnconfirmed`` when nobody knows.
+        ``then`` is called when all is published, and raises nothing. Where the messages have to wait (``on_commit``,
+        ``using``) the publication is returned, and nothing has been published yet. Raises what ``Courier.send`` raises.
         """
         publication = self._held(messages, options, results, then)
         if publication is None:
@@ -327,81 +317,7 @@ class Publisher:
         results: Mapping[str, StoredResult] | None = None,
     ) -> None:
         """Do what ``send`` does, waiting for nothing but the broker."""
-        for start in range(0, len(messages), BATCH):
-            batch = messages[start : start + BATCH]
-            stored = [results[message.id] for message in batch if message.id in results] if results else []
-            self._send_batch(batch, options, stored)
-
-    def _send_batch(
-        self, messages: Sequence[Message], options: Mapping[str, Any], results: Sequence[StoredResult]
-    ) -> None:
-        timeout = options.get("timeout") or options.get("confirm_timeout") or self._app.conf.broker_publish_timeout
-        deadline = time.monotonic() + timeout
-        try:
-            self._publish(messages, results, timeout=timeout)
-        except OperationalError as error:
-            self._send_again(messages, options, error, results=results, deadline=deadline)
-        if signals.after_task_publish.receivers:
-            self.announce_published(messages)
-
-    def _publish(self, messages: Sequence[Message], results: Sequence[StoredResult], *, timeout: float) -> None:
-        broker = self._app.broker
-        self._declare(broker, messages)
-        if results:
-            broker.publish_with_results(messages, results, self._app.backend, timeout=timeout)
-        else:
-            broker.publish(messages, timeout=timeout)
-
-    def _send_again(
-        self,
-        messages: Sequence[Message],
-        options: Mapping[str, Any],
-        error: OperationalError,
-        *,
-        results: Sequence[StoredResult],
-        deadline: float,
-    ) -> None:
-        """Try again, with the pauses of the retry policy; raises what is known when it gives up."""
-        unconfirmed = error if isinstance(error, PublishUnconfirmed) else None
-        for pause in self._pauses(options):
-            if time.monotonic() + pause >= deadline:
-                break
-            time.sleep(pause)
-            try:
-                self._publish(messages, results, timeout=max(0.0, deadline - time.monotonic()))
-            except OperationalError as again:
-                error = again
-                unconfirmed = again if isinstance(again, PublishUnconfirmed) else unconfirmed
-            else:
-                return
-        raise unconfirmed or error
-
-    def _pauses(self, options: Mapping[str, Any]) -> Iterable[float]:
-        conf = self._app.conf
-        retry = options.get("retry")
-        if not (conf.task_publish_retry if retry is None else retry):
-            return ()
-        return publish_intervals({**conf.task_publish_retry_policy, **(options.get("retry_policy") or {})})
-
-    def announce_published(self, messages: Sequence[Message]) -> None:
-        """Send ``after_task_publish``."""
-        for message in messages:
-            signals.after_task_publish.send(
-                sender=message.headers.get("task"),
-                body=message.body,
-                exchange=message.exchange,
-                routing_key=message.routing_key or message.queue,
-                headers=message.headers,
-            )
-
-    def _declare(self, broker: Broker, messages: Sequence[Message]) -> None:
-        if self._declared[0] is not broker:
-            self._declared = broker, set()
-        declared = self._declared[1]
-        for message in messages:
-            if message.queue not in declared:
-                broker.declare(self._app.queues[message.queue])
-                declared.add(message.queue)
+        self._courier.send(messages, options, results)
 
 
 def _blame(call: TaskCall, serializer: str, task: "TaskCore | None") -> EncodeError | None:

@@ -11,11 +11,11 @@ from celeriac.async_result import AsyncResult as Result  # the class has a metho
 from celeriac.backends.base import StoredResult
 from celeriac.call_options import CallOptions
 from celeriac.canvas import Signature
+from celeriac.courier import BATCH
 from celeriac.eager_result import EagerResult
 from celeriac.local import denied_join_result, get_current_worker_task
 from celeriac.protocol.message import Message
 from celeriac.publication import Publication
-from celeriac.publishing import BATCH
 from celeriac.request import Context
 
 __all__ = ["Context", "Task"]
