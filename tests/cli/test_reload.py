@@ -24,9 +24,9 @@ def hang_ups() -> Iterator[list[int]]:
 def watch(request: pytest.FixtureRequest):
     watchers: list[CodeWatcher] = []
 
-    def start(*folders: Path) -> None:
+    def start(*folders: Path, resources: tuple[str, ...] = ()) -> None:
         watcher = CodeWatcher(folders, polls=request.param)
-        watcher.start()
+        watcher.start(resources=resources)
         watchers.append(watcher)
 
     yield start
@@ -63,6 +63,15 @@ def test_what_is_no_code_of_the_projects_is_not(tmp_path: Path, hang_ups, watch,
     watch(tmp_path)
     change_until(hang_ups, *others, tmp_path / "tasks.py")
     assert {record.getMessage() for record in caplog.records} == {"Changed: tasks.py."}
+
+
+def test_of_resources_every_file_that_is_read_counts(tmp_path: Path, hang_ups, watch, caplog):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "templates" / "mail").mkdir(parents=True)
+    watch(tmp_path / "code", resources=(str(tmp_path / "templates"), str(tmp_path / "nowhere")))
+    unread = [tmp_path / "templates" / name for name in (".letter.html.swp", "letter.html~", "django.po")]
+    change_until(hang_ups, *unread, tmp_path / "templates" / "mail" / "letter.html", tmp_path / "code" / "notes.txt")
+    assert {record.getMessage() for record in caplog.records} == {"Changed: letter.html."}
 
 
 def test_folders_within_watched_ones_are_watched_once(tmp_path: Path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from celeriac.cli.output import ago, count_of, duration, shown_value
-from celeriac.cli.user_traceback import named_error, user_part
+from celeriac.user_traceback import named_error, user_part
 
 
 @pytest.mark.parametrize(

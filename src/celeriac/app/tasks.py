@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, overload
 from celeriac import signals
 from celeriac.app.configured import ConfiguredApp
 from celeriac.app.decorator import BoundDecorator, CoroutineTask, Decorator, FunctionTask
+from celeriac.app.development import Development
 from celeriac.app.naming import make_name
 from celeriac.app.registry import TaskRegistry
 from celeriac.app.shared import each_finalizer, share
@@ -224,6 +225,13 @@ class AppWithTasks(ConfiguredApp):
     def discoverable_packages(self) -> Iterable[str]:
         """Return the packages that ``autodiscover_tasks()`` looks into; an integration replaces this."""
         return ()
+
+    def development(self) -> Development:
+        """Return what matters to a worker that reloads; an integration replaces this."""
+        return Development()
+
+    def check(self) -> None:
+        """Look once more before a worker begins; raise what is wrong. An integration replaces this."""
 
     def _discover(self, packages: Any, related_name: str | None) -> None:
         names = packages() if callable(packages) else packages

@@ -8,7 +8,6 @@ from typing import IO, Any
 import click
 
 from celeriac.cli import exit_codes
-from celeriac.cli.user_traceback import named_error, user_part
 from celeriac.exceptions import (
     CeleriacError,
     ContentDisallowed,
@@ -20,6 +19,7 @@ from celeriac.exceptions import (
     ResultsDisabled,
     TimeoutError,
 )
+from celeriac.user_traceback import named_error, user_part
 
 __all__ = ["Failure", "app_failure", "failure_of", "say"]
 

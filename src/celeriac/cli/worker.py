@@ -1,7 +1,6 @@
 """``celeriac worker``: run tasks."""
 
 import contextlib
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +15,7 @@ from celeriac.cli.pidfile import Pidfile
 from celeriac.cli.session import Session, pass_session
 from celeriac.config_loading import parse_assignments
 from celeriac.worker.main import node_name, run_worker
-from celeriac.worker.options import WorkerOptions
-from celeriac.worker.reload import CodeWatcher
+from celeriac.worker.options import Reload, WorkerOptions
 
 __all__ = ["worker"]
 
@@ -98,6 +96,9 @@ def _celery_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--purge", "--discard", is_flag=True, help="Drop first what waits in the queues, without asking.")
 @click.option("--pidfile", type=click.Path(path_type=Path, dir_okay=False), help="Write the process id to this file.")
 @click.option("--reload", is_flag=True, help="For development: take up the code anew when it changes.")
+@click.option(
+    "--in-development", is_flag=True, hidden=True, help="--reload unless DEBUG is False, and short log lines."
+)
 @click.argument("settings", metavar="[SETTING=VALUE]...", nargs=-1)
 @_celery_options
 @pass_session
@@ -116,8 +117,6 @@ def worker(session: Session, /, settings: tuple[str, ...], **given: Any) -> None
             stack.enter_context(Pidfile(given["pidfile"]))
         if given["logfile"]:
             log_to(given["logfile"], node=node_name(given["hostname"]))
-        if given["reload"]:
-            stack.enter_context(CodeWatcher(_folders(options.app)))
         run_worker(options)
 
 
@@ -148,8 +147,10 @@ def _options(session: Session, settings: tuple[str, ...], given: dict[str, Any])
         shutdown_timeout=given["shutdown_timeout"],
         loglevel=(given["loglevel"] or ("WARNING" if session.quiet else "INFO")).upper(),
         log_json=given["json_log"],
-        color=False if session.no_color else None,
+        log_brief=given["in_development"],
+        color=click.get_current_context().color,
         purge=given["purge"],
+        reload=_reload(given),
         settings=parse_assignments(settings),
     )
 
@@ -164,8 +165,7 @@ def _refuse_and_note(given: dict[str, Any], *, quiet: bool) -> None:
             say("Note:", sentence, color="yellow")
 
 
-def _folders(app: str) -> list[Path]:
-    """Return where the code is that ``--reload`` watches: the current directory and the app's package."""
-    package = importlib.util.find_spec(app.partition(":")[0].partition(".")[0])
-    elsewhere = (package.submodule_search_locations if package is not None else None) or ()
-    return [Path.cwd(), *map(Path, elsewhere)]
+def _reload(given: dict[str, Any]) -> Reload:
+    if given["reload"]:
+        return Reload.ALWAYS
+    return Reload.IN_DEVELOPMENT if given["in_development"] else Reload.NEVER

@@ -8,6 +8,8 @@ from django.apps import apps
 from django.conf import settings
 
 from celeriac.app.base import Celeriac
+from celeriac.app.development import Development
+from celeriac.django.development import check_site, site_development
 from celeriac.django.site_settings import given_settings
 
 __all__ = ["SiteApp", "adopt", "make_site_app"]
@@ -19,6 +21,14 @@ class SiteApp(Celeriac):
     def discoverable_packages(self) -> Iterable[str]:
         """Return the packages of the installed apps."""
         return _installed_packages()
+
+    def development(self) -> Development:
+        """Return whether DEBUG is on, and where templates and translations are."""
+        return site_development()
+
+    def check(self) -> None:
+        """Run Django's system checks."""
+        check_site()
 
 
 def make_site_app() -> SiteApp:
@@ -39,6 +49,8 @@ def make_site_app() -> SiteApp:
 def adopt(app: Celeriac) -> None:
     """Let an app that the project has made itself find the site's tasks, and leave the site's root logger alone."""
     app.discoverable_packages = _installed_packages  # type: ignore[method-assign]  # its place for integrations
+    app.development = site_development  # type: ignore[method-assign]  # the same
+    app.check = check_site  # type: ignore[method-assign]  # the same
     app.add_defaults({"worker_hijack_root_logger": False})
 
 

@@ -10,12 +10,14 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.supervision.child_process import ChildProcess
 from celeriac.supervision.spawner import Spawner
+from celeriac.user_traceback import user_part
 from celeriac.worker.frames import BootFailed, Facts, Frame, FrameReader, Lifecycle, Ping, pack
 from celeriac.worker.loop import Loop
 from celeriac.worker.options import ChildBoot
@@ -52,6 +54,8 @@ class AppLink:
         self._start_at = 0.0
         self._pause = _PAUSES[0]
         self._moments: list[str] = []
+        #: How importing the app failed the last time, when that has been told.
+        self._told = ""
 
     def boot(self) -> Facts:
         """Start it and wait for the facts; raises ``ImproperlyConfigured`` when the app cannot be imported."""
@@ -93,6 +97,7 @@ class AppLink:
         self._stop()
         self._pause = _PAUSES[0]
         self._start_at = 0.0
+        self._told = ""
         self.tick(time.monotonic())
 
     def tick(self, now: float) -> None:
@@ -169,9 +174,10 @@ class AppLink:
         self._answered_at = time.monotonic()
         for frame in frames:
             if isinstance(frame, BootFailed):
-                logger.error("The app process could not import the app: %s\n%s", frame.sentence, frame.traceback)
+                self._tell(frame)
             elif isinstance(frame, Facts):
                 self.facts = frame
+                self._told = ""
                 self._pause = _PAUSES[0]
                 if self.on_facts is not None:
                     self.on_facts(frame)
@@ -181,9 +187,21 @@ class AppLink:
         ending = self._process.poll()
         if ending is None:
             return
-        logger.error("The app process %s; it is replaced, the node goes on.", ending.describe())
+        if not self._told:
+            logger.error("The app process %s; it is replaced, the node goes on.", ending.describe())
         self._stop()
         self._put_off(time.monotonic())
+
+    def _tell(self, failure: BootFailed) -> None:
+        """Say it once, however often it is tried again."""
+        if failure.sentence != self._told:
+            where = user_part(failure.traceback, directory=Path.cwd())
+            logger.error(
+                "The app cannot be imported as it is now; its former code runs on. %s%s",
+                failure.sentence,
+                f"\n{where}" if where else "",
+            )
+        self._told = failure.sentence
 
     def _send(self, frame: Frame) -> None:
         if self._stream is None or self._process is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from celeriac import signals
+from celeriac.app.development import Development
 from celeriac.worker import forked
 from celeriac.worker.frames import BootFailed, Facts, Frame, Lifecycle, Ping, Pong, TaskFacts, pack, read_blocking
 from celeriac.worker.loading import load_app
@@ -34,6 +35,7 @@ def main(argument: bytes, descriptors: list[int]) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             app = load_app(boot)
+            app.check()
         facts = facts_of(app, boot, [f"{each.category.__name__}: {each.message}" for each in caught])
     except BaseException as error:
         _send(stream, BootFailed(f"{type(error).__name__}: {error}", traceback.format_exc()))
@@ -68,6 +70,7 @@ def _send(stream: socket.socket, frame: Frame) -> None:
 
 def facts_of(app: "Celeriac", boot: ChildBoot, caught: list[str]) -> Facts:
     """Gather what a node needs to know of an app, as plain values."""
+    development = app.development() if boot.reloads else Development()
     return Facts(
         settings=app.conf.plain(),
         tasks={
@@ -84,4 +87,6 @@ def facts_of(app: "Celeriac", boot: ChildBoot, caught: list[str]) -> Facts:
         app_name=str(app.main),
         time_zone=os.environ.get("TZ"),
         warnings=caught,
+        in_production=development.is_on is False,
+        resources=list(development.resources),
     )

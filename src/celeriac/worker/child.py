@@ -1,6 +1,7 @@
 """A child, as its node sees it: the process, the two lanes to it, the board, and what it has been given."""
 
 import enum
+import logging
 from collections.abc import Sequence
 
 from celeriac.supervision.child_process import ChildProcess
@@ -13,6 +14,8 @@ from celeriac.worker.lane import NodeLane
 from celeriac.worker.load import LaneLoad
 
 __all__ = ["Child", "ChildState"]
+
+logger = logging.getLogger("celeriac.worker")
 
 _TARGET = "celeriac.worker.child_main:main"
 _NO_LIMIT = 1 << 62
@@ -162,6 +165,16 @@ class Child:
         """Release everything that belongs to a dead child. Safe to call twice."""
         self._close_ways()
         self.process.close()
+
+    def log_end(self, ending: str, unfinished: Sequence[Assignment]) -> None:
+        """Log that it has ended: by the node's order, with work unfinished, or as it should."""
+        if self.killed_for is not None:
+            logger.warning("Child process %d was killed: %s.", self.pid, self.killed_for)
+        elif unfinished:
+            names = ", ".join(f"{each.task_name}[{each.task_id}]" for each in unfinished[:5])
+            logger.error("Child process %d %s; it had %s.", self.pid, ending, names)
+        else:
+            logger.debug("Child process %d %s.", self.pid, ending)
 
     def _close_ways(self) -> None:
         for lane in self.lanes:

@@ -78,6 +78,7 @@ class Crew:
         self._pause = _BOOT_PAUSES[0]
         self._next_start = 0.0
         self._stopping = False
+        self._renewing = False
 
     def tick(self, now: float) -> list[Assignment]:
         """Start what is missing, let go what has been replaced; return what the leaving ones had not begun."""
@@ -89,6 +90,9 @@ class Crew:
         self._end_those_that_hang(now)
         if sum(child.state is ChildState.READY for child in current) < self.options.size:
             return []
+        if self._renewing:
+            self._renewing = False
+            logger.info("Reloaded: what begins from now on runs the new code.")
         released: list[Assignment] = []
         for child in self.children:
             if child.outgoing and child.state is ChildState.READY:
@@ -141,6 +145,7 @@ class Crew:
 
     def replace_all(self) -> None:
         """Replace every child by one that imports the app anew."""
+        self._renewing = True
         for child in self.children:
             child.outgoing = True
             if child.state is ChildState.BOOTING:

@@ -124,6 +124,9 @@ class Facts(Struct, array_like=True, tag=6):
     #: The environment's ``TZ`` as importing the app has left it (Django sets it), so that all log times agree.
     time_zone: str | None
     warnings: list[str]
+    #: Said to a worker that reloads only: it must not, and folders of files besides code that tasks read.
+    in_production: bool = False
+    resources: list[str] = []
 
 
 class Lifecycle(Struct, array_like=True, tag=7):

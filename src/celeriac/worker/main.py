@@ -4,7 +4,7 @@ import logging
 import os
 import resource
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -22,8 +22,9 @@ from celeriac.worker.frames import Facts
 from celeriac.worker.intake import Intake
 from celeriac.worker.loop import Loop
 from celeriac.worker.node import Node
-from celeriac.worker.options import EXECUTORS, ChildBoot, NodeOptions, WorkerOptions
+from celeriac.worker.options import EXECUTORS, ChildBoot, NodeOptions, Reload, WorkerOptions
 from celeriac.worker.process_log import set_up_node_log
+from celeriac.worker.reload import CodeWatcher, code_folders
 from celeriac.worker.status import Status
 
 __all__ = ["node_name", "run_worker"]
@@ -40,7 +41,7 @@ _DESCRIPTORS = 16_384
 
 
 def run_worker(options: WorkerOptions) -> None:
-    """Run a worker until it is told to stop.
+    """Run a worker until it is told to stop. One that reloads begins again when its settings change.
 
     Raises ``ImproperlyConfigured`` or ``OperationalError``, with a sentence for the user, when it cannot begin.
     """
@@ -60,18 +61,34 @@ def run_worker(options: WorkerOptions) -> None:
         log_json=options.log_json,
         color=options.color,
         name="app",
+        reloads=options.reload is not Reload.NEVER,
+        log_brief=options.log_brief,
     )
     _raise_descriptor_limit()
+    watcher = CodeWatcher(code_folders(options.app))
+    try:
+        while _run(options, boot, watcher):
+            options = replace(options, purge=False)
+    finally:
+        watcher.stop()
+
+
+def _run(options: WorkerOptions, boot: ChildBoot, watcher: CodeWatcher) -> bool:
+    """Run a node until it ends; True when another one shall take over, with new settings."""
     with ForkServer(preload=_SHARED_IMPORTS, start_timeout=_START_PATIENCE) as spawner:
         app_link = AppLink(spawner, boot)
         facts = app_link.boot()
         try:
             plan = _Plan(facts, options)
+            _check_reload(facts, options)
             set_up_node_log(boot, facts)
             for warning in facts.warnings:
                 logger.warning("%s", warning)
             with _children_spawner(spawner, facts, options) as children_spawner:
-                _assemble(plan, boot, app_link, children_spawner).run()
+                node = _assemble(plan, boot, app_link, children_spawner)
+                if plan.reloads:
+                    watcher.start(resources=facts.resources)  # goes on while one node follows another
+                return node.run()
         finally:
             app_link.close()
 
@@ -116,6 +133,10 @@ class _Plan:
     def runs_async(self) -> bool:
         return any(task.is_async for task in self.facts.tasks.values())
 
+    @property
+    def reloads(self) -> bool:
+        return self.options.reload is not Reload.NEVER and not self.facts.in_production
+
     def crew(self) -> CrewOptions:
         threads = self.executor == "threads"
         memory = self.setting(self.options.max_memory_per_child, "worker_max_memory_per_child")
@@ -141,6 +162,7 @@ class _Plan:
             shutdown_timeout=float("inf") if timeout is None else timeout,
             result_lifetime=settings.get("result_expires"),
             watches_memory=bool(self.crew().max_memory_per_child),
+            reloads=self.reloads,
         )
 
 
@@ -178,6 +200,13 @@ def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner)
         crew=Crew(spawner, loop, child_boot, crew_options),
         status=status,
     )
+
+
+def _check_reload(facts: Facts, options: WorkerOptions) -> None:
+    if facts.in_production and options.reload is Reload.ALWAYS:
+        raise ImproperlyConfigured(
+            "--reload is for development, and DEBUG is False in this site: leave --reload out, or set DEBUG = True."
+        )
 
 
 def _check_shared(broker: Broker) -> None:

@@ -32,11 +32,12 @@ from celeriac.worker.child import Child
 from celeriac.worker.crew import Crew
 from celeriac.worker.dispatcher import Dispatcher, Placement
 from celeriac.worker.early_acks import EarlyAcks
-from celeriac.worker.frames import Done, Frame, Started
+from celeriac.worker.frames import Done, Facts, Frame, Started
 from celeriac.worker.intake import Intake, Keep
 from celeriac.worker.loop import Loop
 from celeriac.worker.options import NodeOptions
 from celeriac.worker.pace import Pace
+from celeriac.worker.renewal import Renewal
 from celeriac.worker.status import Status
 
 __all__ = ["Node"]
@@ -87,11 +88,13 @@ class Node:
         self._looked_at = 0.0
         self._memory_looked_at = 0.0
         self._blocked_since: float | None = None
+        self._renewal = Renewal(app_link.facts, may_start_anew=options.reloads)
+        app_link.on_facts = self._on_facts
         crew.on_frames = self._on_frames
         crew.on_end = self._on_child_end
 
-    def run(self) -> None:
-        """Run until a shutdown is complete."""
+    def run(self) -> bool:
+        """Run until a shutdown is complete; True when it was for a new node, with new settings, to take over."""
         # The two threads hand over in microseconds; the default interval of 5 ms would be most of a task's latency.
         sys.setswitchinterval(0.0005)
         # What is here now stays; what comes is freed by its last user, with hardly a circle among it.
@@ -108,6 +111,7 @@ class Node:
                 self._tick(time.monotonic())
         finally:
             self._end()
+        return self._renewal.starts_anew
 
     # The loop.
 
@@ -292,7 +296,7 @@ class Node:
                     casualties.append(
                         Casualty(assignment=assignment, was_running=sequence in running, overdue_after=overdue_after)
                     )
-        self._log_end(child, ending, casualties)
+        child.log_end(ending, [each.assignment for each in casualties])
         aftermath = judge(
             casualties, ending=ending, to_blame=child.killed_for is None, max_crashes=self._options.max_crashes
         )
@@ -302,15 +306,6 @@ class Node:
         for assignment in aftermath.hopeless:
             self._tell_hopeless(assignment)
         self._wait_again([*aftermath.again, *unread])
-
-    def _log_end(self, child: Child, ending: str, casualties: Sequence[Casualty]) -> None:
-        if child.killed_for is not None:
-            logger.warning("Child process %d was killed: %s.", child.pid, child.killed_for)
-        elif casualties:
-            names = ", ".join(f"{each.assignment.task_name}[{each.assignment.task_id}]" for each in casualties[:5])
-            logger.error("Child process %d %s; it had %s.", child.pid, ending, names)
-        else:
-            logger.debug("Child process %d %s.", child.pid, ending)
 
     def _tell_hopeless(self, assignment: Assignment) -> None:
         error = conclusion.verdict_error(assignment)
@@ -328,18 +323,30 @@ class Node:
                 faulthandler.dump_traceback(all_threads=True)
             elif number == signal.SIGHUP:
                 self.reload()
+            elif number != signal.SIGQUIT and self._renewal.starts_anew:
+                self._renewal.starts_anew = False  # the warm shutdown goes on, and is one for good
             elif number == signal.SIGQUIT or self._phase is not _Phase.RUNNING:
+                self._renewal.starts_anew = False
                 self._shut_down_cold()
             else:
                 self._shut_down_warm(number.name)
 
     def reload(self) -> None:
-        """Replace the children and the app process by ones that import the code as it is now."""
-        logger.info("Reloading: each child finishes what it runs and is replaced.")
+        """Replace the app process by one that imports the code as it is now, and then, if it can, the children."""
+        logger.info("Reloading: what runs may finish.")
+        self._renewal.begin()
         self._app_link.restart()
-        self._crew.replace_all()
 
-    def _shut_down_warm(self, signal_name: str) -> None:
+    def _on_facts(self, facts: Facts) -> None:
+        """The app process has imported the app: now what runs old code, or was made from old settings, can go."""
+        if self._phase is not _Phase.RUNNING:
+            return
+        if reason := self._renewal.note(facts):
+            self._shut_down_warm(reason)
+        elif self._renewal.end():
+            self._crew.replace_all()
+
+    def _shut_down_warm(self, reason: str) -> None:
         self._phase = _Phase.DRAINING
         self._phase_until = time.monotonic() + self._options.shutdown_timeout
         self._intake.want(0)
@@ -348,7 +355,7 @@ class Node:
         self._give_back_waiting()
         logger.info(
             "%s: warm shutdown. What runs (%d) may take %g s more; a second signal stops it at once.",
-            signal_name,
+            reason,
             sum(len(load) for child in self._crew.children for load in child.loads),
             self._options.shutdown_timeout,
         )

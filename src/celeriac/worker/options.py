@@ -1,15 +1,26 @@
 """What a worker is told: by its command line, and by the app through the app process."""
 
+import enum
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import Struct
 
-__all__ = ["EXECUTORS", "ChildBoot", "Executor", "NodeOptions", "WorkerOptions"]
+__all__ = ["EXECUTORS", "ChildBoot", "Executor", "NodeOptions", "Reload", "WorkerOptions"]
 
 #: Where code of the user's runs, as ``-P`` names it, and the names Celery uses for the same.
 Executor = str
 EXECUTORS = {"processes": "processes", "prefork": "processes", "threads": "threads", "solo": "solo"}
+
+
+class Reload(enum.Enum):
+    """Whether a worker takes up the code anew when it changes."""
+
+    NEVER = enum.auto()
+    #: Refused in production.
+    ALWAYS = enum.auto()
+    #: Left out in production.
+    IN_DEVELOPMENT = enum.auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +49,11 @@ class WorkerOptions:
     shutdown_timeout: float | None = None
     loglevel: str = "WARNING"
     log_json: bool = False
+    #: Shorter lines, unless the settings have a form of their own.
+    log_brief: bool = False
     color: bool | None = None
     purge: bool = False
+    reload: Reload = Reload.NEVER
     #: Further settings from the command line.
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -64,6 +78,9 @@ class ChildBoot(Struct, array_like=True):
     log_json: bool
     color: bool | None
     name: str
+    #: The worker takes up changed code.
+    reloads: bool = False
+    log_brief: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +97,5 @@ class NodeOptions:
     #: ``result_expires`` in seconds, for the results that the node itself has to write.
     result_lifetime: float | None
     watches_memory: bool
+    #: Settings that only a new worker can use make the node end, for another to be made.
+    reloads: bool

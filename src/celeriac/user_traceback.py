@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 __all__ = ["named_error", "user_part"]
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = str(Path(__file__).parent)
 _PLACE = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
 _STANDARD_LIBRARY = f"{sysconfig.get_path('stdlib')}/"
 
