@@ -67,6 +67,7 @@ CELERIAC = Rules(
         "celeriac.result_waiter": 4,
         "celeriac.task": 4,
         "celeriac.task_logging": 4,
+        "celeriac.user_traceback": 4,
         # 5 runtimes
         "celeriac.beat": 5,
         "celeriac.worker": 5,
@@ -97,6 +98,7 @@ CELERIAC = Rules(
         "celeriac.protocol.compression": "optional libraries, at first use",
         "celeriac.protocol.serialization": "optional libraries, at first use",
         "celeriac.supervision.bootstrap": "a child is told what to run by name",
+        "celeriac.supervision.succession": "a process is told what takes its place by name",
         "celeriac.supervision.preloading": "the user says what to preload",
         "celeriac.worker.loading": "the command line passes in who finds the app, and the user's modules are data",
     },

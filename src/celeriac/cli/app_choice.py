@@ -29,6 +29,11 @@ class AppChoice(NamedTuple):
     name: str
     loader: str
 
+    @property
+    def is_django(self) -> bool:
+        """Whether it is the app of a Django project."""
+        return self.loader == _DJANGO_LOADER
+
 
 def choose_app(given: str | None, environ: Mapping[str, str]) -> AppChoice | None:
     """Return the app that is named by ``-A``, the environment or Django's settings; None when none is.

@@ -12,7 +12,7 @@ import platform
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
 import click
 
@@ -22,7 +22,10 @@ from celeriac.cli.session import Session
 from celeriac.exceptions import CeleryWarning
 from celeriac.version import __version__
 
-__all__ = ["COMMANDS", "CommandLine", "main"]
+__all__ = ["COMMANDS", "SKIP_CHECKS", "CommandLine", "main"]
+
+#: The environment variable by which a worker's processes learn of ``--skip-checks``.
+SKIP_CHECKS: Final = "CELERIAC_SKIP_CHECKS"
 
 
 class _Entry(NamedTuple):
@@ -34,6 +37,7 @@ class _Entry(NamedTuple):
 
 COMMANDS: dict[str, _Entry] = {
     "worker": _Entry("celeriac.cli.worker:worker", "Run tasks."),
+    "dev": _Entry("celeriac.cli.dev:dev", "Run site and worker for development."),
     "call": _Entry("celeriac.cli.call:call", "Publish a call of a task."),
     "result": _Entry("celeriac.cli.result:result", "Show what became of a task."),
     "status": _Entry("celeriac.cli.status:status", "Show the nodes and the queues."),
@@ -72,7 +76,7 @@ class CommandLine(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        if cmd_name == "worker" and platform.system() == "Windows":
+        if cmd_name in {"worker", "dev"} and platform.system() == "Windows":
             raise Failure("A worker runs on Linux and macOS. On Windows, run it in WSL.", exit_code=exit_codes.MISUSED)
         module, _, name = entry.place.partition(":")
         command = getattr(importlib.import_module(module), name)
@@ -164,7 +168,7 @@ def _change_directory(_context: click.Context, _option: click.Parameter, directo
 @click.option("-q", "--quiet", is_flag=True, help="Say no more than necessary.")
 @click.option("--loader", hidden=True, expose_value=False, help="Celery's; without effect.")
 @click.option("--config", metavar="MODULE", hidden=True, help="The module of settings, as CELERIAC_CONFIG_MODULE.")
-@click.option("--skip-checks", is_flag=True, hidden=True, expose_value=False, help="Celery's; without effect.")
+@click.option("--skip-checks", is_flag=True, hidden=True, help="As in Celery: a worker runs none of Django's checks.")
 @click.version_option(__version__, prog_name="celeriac", message="%(prog)s %(version)s")
 @click.pass_context
 def main(
@@ -175,6 +179,7 @@ def main(
     no_color: bool,
     quiet: bool,
     config: str | None,
+    skip_checks: bool = False,
 ) -> None:
     """Background tasks: run them, call them, look after them.
 
@@ -183,6 +188,8 @@ def main(
     """
     if config:
         os.environ["CELERIAC_CONFIG_MODULE"] = config
+    if skip_checks:
+        os.environ[SKIP_CHECKS] = "true"
     if no_color:
         context.color = False
     session = Session(app_name=app, broker_url=broker, result_backend=result_backend, no_color=no_color, quiet=quiet)

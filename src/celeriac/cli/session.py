@@ -82,7 +82,7 @@ class Session:
         """Return a command line for a person to copy: with the app and the broker that this one names."""
         options = [("-A", self.app_name), ("-b", self.broker_url and censor_url(self.broker_url))]
         named = [f"{option} {value}" for option, value in options if value]
-        return " ".join(["celeriac", *named, words])
+        return " ".join([_program(), *named, words])
 
     def close(self) -> None:
         """Disconnect."""
@@ -138,6 +138,13 @@ class _UsersCode:
 def _call(place: str, *arguments: Any) -> Any:
     module, _, function = place.partition(":")
     return getattr(importlib.import_module(module), function)(*arguments)
+
+
+def _program() -> str:
+    """Return what a person types to get here."""
+    context = click.get_current_context(silent=True)
+    name = (context.find_root().info_name if context is not None else None) or "celeriac"
+    return f"python {name}" if name.startswith("manage.py ") else name
 
 
 def _command() -> str:

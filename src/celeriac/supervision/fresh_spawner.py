@@ -2,10 +2,8 @@
 
 import os
 import subprocess
-import tempfile
 import threading
 from collections.abc import Sequence
-from typing import IO
 
 import msgspec
 
@@ -14,6 +12,7 @@ from celeriac.supervision.child_process import ChildProcess, open_pidfd
 from celeriac.supervision.ending import Ending
 from celeriac.supervision.interpreter import Surroundings, command, environment
 from celeriac.supervision.lifeline import Lifeline
+from celeriac.supervision.nameless_file import nameless_file
 from celeriac.supervision.spawner import Spawner, check_target
 
 __all__ = ["FreshSpawner"]
@@ -74,7 +73,7 @@ class FreshChild(ChildProcess):
 
 
 def _run_interpreter(start: FreshStart) -> subprocess.Popen[bytes]:
-    with _nameless_file() as file:
+    with nameless_file() as file:
         file.write(msgspec.msgpack.encode(start))
         file.flush()
         file.seek(0)
@@ -85,13 +84,6 @@ def _run_interpreter(start: FreshStart) -> subprocess.Popen[bytes]:
             pass_fds=(file.fileno(), start.assignment.lifeline, *start.assignment.fds),
             start_new_session=True,
         )
-
-
-def _nameless_file() -> IO[bytes]:
-    """Return a file that vanishes when closed; in memory where the system can."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("celeriac"), "w+b")
-    return tempfile.TemporaryFile()
 
 
 def _watch(process: subprocess.Popen[bytes], assignment: Assignment, lifeline: Lifeline) -> FreshChild:

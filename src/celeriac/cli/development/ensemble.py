@@ -1,0 +1,183 @@
+"""The ensemble: programs that start together, are watched, and end together."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from celeriac.cli.development import guard
+from celeriac.cli.development.program import Program
+from celeriac.cli.development.running_program import RunningProgram
+from celeriac.cli.development.terminal import Terminal
+
+__all__ = ["SPEAKER", "Ensemble"]
+
+#: A program that ran at least so many seconds before something killed it is started again at once.
+_SOUND: Final = 5.0
+#: Who speaks for the ensemble itself.
+SPEAKER: Final = "dev"
+
+
+class Ensemble:
+    """Runs programs until a Ctrl-C, whatever becomes of each.
+
+    A program that ends by itself is started again when a file changes, because its code or settings are wrong; one that
+    was killed after it had run for a while is started again at once. A Ctrl-C (or SIGTERM, or SIGHUP) asks all to end
+    and waits for them; a second one does not wait, a third one kills. Should this process be killed, the guard ends
+    what is left.
+    """
+
+    def __init__(self, programs: Sequence[Program], terminal: Terminal) -> None:
+        self._programs = programs
+        self._terminal = terminal
+        self._running: dict[str, RunningProgram] = {}
+        #: Starts in tasks of their own, so that an interrupt never leaves a process that nobody knows of.
+        self._starting: set[asyncio.Task[RunningProgram]] = set()
+        self._interrupts = 0
+        self._interrupted = asyncio.Event()
+        self._changes = 0
+        self._changed = asyncio.Event()
+        self._guard: asyncio.subprocess.Process | None = None
+        self._guarded = asyncio.Event()
+        terminal.on_gone = self.interrupt
+
+    async def run(self, accompany: Callable[[], Awaitable[None]]) -> None:
+        """Start everything, and beside it ``accompany``, which is cancelled at the end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.interrupt)
+        keeping = [asyncio.create_task(self._keep_guard())]
+        keeping += [asyncio.create_task(self._keep(program)) for program in self._programs]
+        keeping.append(asyncio.create_task(_run(accompany)))
+        interrupted = asyncio.create_task(self._interrupted.wait())
+        try:
+            await interrupted
+        finally:
+            for task in keeping[1:]:
+                task.cancel()
+            await asyncio.gather(*keeping[1:], return_exceptions=True)
+            await self._stop()
+            keeping[0].cancel()
+            await asyncio.gather(keeping[0], return_exceptions=True)
+            await self._dismiss_guard()
+
+    def interrupt(self) -> None:
+        """Begin to end; called again, end faster."""
+        self._interrupts += 1
+        self._terminal.forget_line()
+        self._interrupted.set()
+        for running in self._running.values():
+            if self._interrupts == 2:
+                running.stop_hard()
+            elif self._interrupts > 2:
+                running.kill()
+
+    def note_change(self) -> None:
+        """A file has changed."""
+        self._changes += 1
+        self._changed.set()
+
+    def is_running(self, name: str) -> bool:
+        """Say whether a program runs at the moment."""
+        return name in self._running and self._running[name].is_running
+
+    def say(self, sentence: str) -> None:
+        """Say something of the ensemble's own."""
+        self._terminal.say(SPEAKER, sentence)
+
+    async def _keep(self, program: Program) -> None:
+        """Keep one program running."""
+        await self._guarded.wait()
+        while True:
+            changes = self._changes
+            try:
+                running = await self._start(program)
+            except OSError as error:
+                self.say(f"{program.title} cannot be started: {error}.")
+                self.interrupt()
+                return
+            await asyncio.shield(running.ended)
+            self._tell_guard(f"- {running.pid}")
+            was_sound = running.ending.signal is not None and time.monotonic() - running.began >= _SOUND
+            when = "it starts again" if was_sound else "it starts again when a file changes"
+            self.say(f"{program.title} {running.ending.describe()}; {when}.")
+            if not was_sound:
+                await self._wait_for_change(since=changes)
+
+    async def _wait_for_change(self, *, since: int) -> None:
+        while self._changes == since:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _start(self, program: Program) -> RunningProgram:
+        starting = asyncio.create_task(RunningProgram.start(program, self._terminal))
+        self._starting.add(starting)
+        starting.add_done_callback(self._note_start)
+        return await asyncio.shield(starting)
+
+    def _note_start(self, starting: asyncio.Task[RunningProgram]) -> None:
+        self._starting.discard(starting)
+        if not starting.cancelled() and starting.exception() is None:
+            running = starting.result()
+            self._running[running.program.name] = running
+            self._tell_guard(f"+ {running.pid} {running.program.patience or 0:g}")
+
+    # The end.
+
+    async def _stop(self) -> None:
+        if self._starting:
+            await asyncio.wait(self._starting)
+        running = [each for each in self._running.values() if each.is_running]
+        if running:
+            self.say("Stopping. What runs may finish; Ctrl-C again stops it at once.")
+        await asyncio.gather(*(self._end(each) for each in running))
+
+    async def _end(self, running: RunningProgram) -> None:
+        running.stop()
+        if self._interrupts > 1:  # came while it was being started
+            running.stop_hard()
+        _, stubborn = await asyncio.wait([running.ended], timeout=running.program.patience)
+        if stubborn:
+            self.say(f"{running.program.title} has not ended within {running.program.patience:g} s and is killed.")
+            running.kill()
+            await asyncio.wait(stubborn)
+        self._tell_guard(f"- {running.pid}")
+
+    # The guard.
+
+    async def _keep_guard(self) -> None:
+        """Keep a guard, also when somebody kills it."""
+        while True:
+            self._guard = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                "-S",
+                str(Path(guard.__file__)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            for running in self._running.values():
+                if running.is_running:
+                    self._tell_guard(f"+ {running.pid} {running.program.patience or 0:g}")
+            self._guarded.set()
+            await self._guard.wait()
+
+    def _tell_guard(self, line: str) -> None:
+        if self._guard is not None and self._guard.stdin is not None:
+            with contextlib.suppress(ConnectionError):
+                self._guard.stdin.write(f"{line}\n".encode())
+
+    async def _dismiss_guard(self) -> None:
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+            await self._guard.wait()
+
+
+async def _run(accompany: Callable[[], Awaitable[None]]) -> None:
+    await accompany()
