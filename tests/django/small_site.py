@@ -1,5 +1,6 @@
 """A small Django project of a test's own, in a folder that it may change, and its processes."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -219,7 +220,8 @@ class SmallSite:
                 process.process.kill()
                 process.process.wait(PATIENCE)
         for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def environment() -> dict[str, str]:
