@@ -19,7 +19,7 @@ TESTS ?= tests
 # Further words for the command: make demo ARGUMENTS="--port 9000", make bench ARGUMENTS="--quick".
 ARGUMENTS ?=
 
-TOOLS := pytest pytest-django pytest-timeout hypothesis psutil
+TOOLS := pytest pytest-django pytest-timeout hypothesis psutil psycopg[binary,pool]
 CHECKERS := ruff mypy pyright[nodejs]
 # Needs a chromium beside it (Debian: apt-get install chromium); without one its tests are skipped.
 BROWSER := playwright

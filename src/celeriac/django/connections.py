@@ -1,7 +1,8 @@
 """Database connections and caches, handled around a task as Django handles them around a request.
 
 Before a ``def`` task connections that are too old or broken are closed, on every alias, and after it again, so that
-``CONN_MAX_AGE`` means what it means in a site; the log of queries is emptied. Django's connection pools stay.
+``CONN_MAX_AGE`` means what it means in a site; the log of queries is emptied. Django's connection pools stay until the
+process ends.
 
 An ``async def`` task gets, as a request does under ASGI, a thread of its own for its thread-sensitive calls: the ORM's
 among them. Its connections are closed with it, so a task that reads row by row is not disturbed by another that ends.
@@ -62,3 +63,7 @@ def _end_thread_of_task() -> None:
 def _close_all(**_: object) -> None:
     """Nothing that was opened while the site was imported stays open in an idle process, or open at its end."""
     connections.close_all()
+    for connection in connections.all(initialized_only=True):
+        # PostgreSQL's alone has a pool. One that is closed opens anew at the next use.
+        if hasattr(connection, "close_pool"):
+            connection.close_pool()
