@@ -33,7 +33,8 @@
     │   ├── Ignore
     │   └── Reject
     ├── MailNotSent                      a mail that could not be handed to the mail server
-    │   └── MailRefused                  and never can be
+    │   ├── AttachmentUnavailable        its attachment cannot be read at the moment
+    │   └── MailRefused                  it never can be
     ├── WorkerLostError
     ├── TimeLimitExceeded
     └── Terminated
@@ -51,6 +52,7 @@ from typing import Any
 __all__ = [
     "AlreadyRegistered",
     "AlwaysEagerIgnored",
+    "AttachmentUnavailable",
     "BackendError",
     "BackendGetMetaError",
     "BackendStoreError",
@@ -293,6 +295,10 @@ class Reject(TaskPredicate):
 
 class MailNotSent(CeleriacError):
     """A mail could not be handed to the mail server."""
+
+
+class AttachmentUnavailable(MailNotSent):
+    """What a mail has in a storage could not be read; it may be later."""
 
 
 class MailRefused(MailNotSent):

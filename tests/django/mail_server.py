@@ -5,6 +5,7 @@ import email.policy
 import re
 import socketserver
 import threading
+from collections.abc import Callable
 from email.message import EmailMessage
 from typing import NamedTuple, Self
 
@@ -34,6 +35,8 @@ class MailServer(socketserver.ThreadingTCPServer):
         self.taken: list[Delivery] = []
         #: Recipients of each attempt, refused ones included.
         self.asked: list[str] = []
+        #: Called with the client's port when a mail was taken and the client does not know it yet; once.
+        self.when_taken: Callable[[int], None] | None = None
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="mail-server")
 
     def __enter__(self) -> Self:
@@ -96,6 +99,9 @@ class _Conversation(socketserver.StreamRequestHandler):
             mail = email.message_from_bytes(b"".join(lines), policy=email.policy.default)
             assert isinstance(mail, EmailMessage)
             self.server.taken.append(Delivery(recipients, mail))
+            when_taken, self.server.when_taken = self.server.when_taken, None
+            if when_taken is not None:
+                when_taken(self.client_address[1])
         self._say(answer)
 
     def _say(self, answer: str) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import celeriac
 from celeriac import Celeriac
 from celeriac.async_result import AsyncResult
@@ -31,6 +33,7 @@ DATABASES = {
     for alias in ("default", "other")
 }
 MEDIA_ROOT = BASE_DIR / "media"
+STORAGES = {"default": {"BACKEND": "beds.storage.MoodyStorage"}}
 SERVER_EMAIL = "site@example.com"
 DEFAULT_FROM_EMAIL = "garden@example.com"
 ADMINS = ["admin@example.com"] if django.VERSION >= (6, 0) else [("Admin", "admin@example.com")]
@@ -92,6 +95,19 @@ class Command(BaseCommand):
             sys.exit(status)
 """
 
+STORAGE = """
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage
+
+class MoodyStorage(FileSystemStorage):
+    def _open(self, name, mode="rb"):
+        marker = settings.BASE_DIR / "closed"
+        if marker.exists():
+            marker.unlink()
+            raise RuntimeError("closed for lunch")
+        return super()._open(name, mode)
+"""
+
 PRELUDE = """
 import django
 django.setup()
@@ -124,6 +140,7 @@ class MailSite:
             (directory / package / "__init__.py").touch()
         (directory / "garden" / "settings.py").write_text(SETTINGS)
         (directory / "beds" / "management" / "commands" / "speak.py").write_text(COMMAND)
+        (directory / "beds" / "storage.py").write_text(STORAGE)
         url = f"sqlite:///{directory}/celeriac.sqlite3"
         self.app = Celeriac("asker", broker=url, backend=url, set_as_current=False)
 
@@ -149,6 +166,15 @@ class MailSite:
             stderr=subprocess.STDOUT,
         )
         log.close()
+
+    def kill_client(self, port: int) -> None:
+        """Kill the process of the worker's that has a connection from this port, by SIGKILL."""
+        assert self._worker is not None
+        for process in psutil.Process(self._worker.pid).children(recursive=True):
+            if any(each.laddr and each.laddr.port == port for each in process.net_connections()):
+                process.kill()
+                return
+        raise AssertionError(port)
 
     @property
     def log(self) -> str:

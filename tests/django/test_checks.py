@@ -279,6 +279,51 @@ def test_tasks_are_looked_at_when_deploying_and_not_imported_by_other_commands(t
     assert "imported: True" in after
 
 
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("import no_such_library\n", "ModuleNotFoundError: No module named 'no_such_library' ({file}, line 1)"),
+        ("x = 1\ndef f(:\n", "SyntaxError: invalid syntax (tasks.py, line 2) ({file}, line 2)"),
+        ("x = 1\nx.grow()\n", "AttributeError: 'int' object has no attribute 'grow' ({file}, line 2)"),
+    ],
+)
+def test_tasks_that_cannot_be_imported_are_found_with_the_line(
+    check: Check, tmp_path: Path, monkeypatch, source, sentence
+):
+    package = f"shed{abs(hash(source))}"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").touch()
+    file = tmp_path / package / "tasks.py"
+    file.write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = check({"imports": [f"{package}.tasks"]}, deploy=True)
+    assert found["E009"] == f"The tasks cannot be imported, so no worker starts: {sentence.format(file=file)}."
+
+
+def test_the_doctor_tells_them_too(tmp_path: Path) -> None:
+    (tmp_path / "garden").mkdir()
+    tasks_setting = (
+        "TASKS = {'default': {'BACKEND': 'celeriac.TaskBackend'}}\nCELERIAC_TASK_ACK_LATE = 1\nUSE_TZ = False\n"
+    )
+    (tmp_path / "garden" / "settings.py").write_text(
+        SETTINGS.replace(', "beds"', "").replace("USE_TZ = True", tasks_setting)
+    )
+    code = """
+import os, sys
+from celeriac.cli import main
+os.chdir(os.environ["FOLDER"])
+try:
+    main(["-A", "garden", "doctor"])
+except SystemExit:
+    pass
+"""
+    output = " ".join(run_in_site(code, directory=tmp_path, PYTHONPATH=str(tmp_path), FOLDER=str(tmp_path)).split())
+    section = output.partition(" Django ")[2].partition(" Broker ")[0]
+    assert "Did you mean 'celeriac.django.TaskBackend'?" in section
+    assert "There is no setting CELERIAC_TASK_ACK_LATE" in section
+    assert "USE_TZ is off" in section
+
+
 def test_an_app_of_the_projects_own_is_the_one_that_is_checked(check: Check) -> None:
     own = Celeriac("own", broker="redus://x")
     local.set_current_app(own)

@@ -13,6 +13,16 @@ from tests.django.mail_site import MailSite
 
 PATIENCE = 60.0
 
+#: As a project that comes from Celery has it.
+OWN_APP = """
+import os
+from celeriac import Celeriac
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "garden.settings")
+app = Celeriac("garden")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+"""
+
 
 @pytest.fixture(scope="module")
 def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailSite]:
@@ -114,6 +124,27 @@ def test_a_sender_that_is_refused_for_good_is_not_tried_again(working: MailSite)
     working.server.answers["MAIL"] = ["553 nobody knows this sender"]
     assert "553 nobody knows this sender" in failure(working.send("reader@example.com"))
     assert "reader@example.com" not in working.server.asked
+
+
+def test_a_worker_killed_at_the_worst_moment_sends_twice_and_under_one_message_id(working: MailSite) -> None:
+    working.server.when_taken = working.kill_client
+    result = working.send("twice@example.com").get(timeout=PATIENCE)
+    copies = working.server.taken_for("twice@example.com")
+    assert [copy.mail["Message-ID"] for copy in copies] == [result["message_id"]] * 2
+
+
+def test_an_attachment_that_cannot_be_read_for_a_moment_is_read_later(working: MailSite) -> None:
+    marker = working.directory / "closed"
+    marker.touch()
+    code = """
+mail = EmailMessage("Large", "See below.", None, ["patient@example.com"])
+mail.attach("large.bin", bytes(500_000), "application/x-large")
+mail.send()
+"""
+    [task_id] = working.run(code)
+    assert working.app.AsyncResult(task_id).get(timeout=PATIENCE)["accepted"] == ["patient@example.com"]
+    assert not marker.exists()
+    assert "cannot be read at the moment: RuntimeError: closed for lunch" in working.log
 
 
 def test_a_large_attachment_waits_in_the_storage_and_is_deleted_with_success(working: MailSite) -> None:
@@ -237,6 +268,21 @@ def test_the_queue_can_be_chosen(resting: MailSite) -> None:
     settings.write_text(settings.read_text() + "CELERIAC_EMAIL_QUEUE = 'mail'\n")
     resting.send("bob@example.com")
     assert (resting.waiting("mail"), resting.waiting()) == (1, 0)
+
+
+def test_an_app_of_the_projects_own_need_not_read_these_settings(resting: MailSite) -> None:
+    (resting.directory / "garden" / "celery.py").write_text(OWN_APP)
+    (resting.directory / "garden" / "__init__.py").write_text("from garden.celery import app")
+    settings = resting.directory / "garden" / "settings.py"
+    settings.write_text(settings.read_text() + "CELERIAC_EMAIL_QUEUE = 'mail'\nCELERY_EMAIL_ATTACHMENT_LIMIT = 0\n")
+    code = """
+mail = EmailMessage("a", "b", None, ["bob@example.com"], attachments=[("a.txt", "tiny", "text/plain")])
+mail.send()
+assert current_app.main == "garden"
+assert b"stored" in current_app.broker.peek("mail", 1)[0].body
+"""
+    resting.run(code)
+    assert len(stored(resting)) == 1
 
 
 @pytest.mark.skipif(django.VERSION < (6, 1), reason="mailers are of Django 6.1")

@@ -1,9 +1,10 @@
 """One thing that a check has found."""
 
 import enum
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-__all__ = ["Finding", "Grade"]
+__all__ = ["ADDITIONAL", "Finding", "Grade"]
 
 
 class Grade(enum.Enum):
@@ -24,3 +25,7 @@ class Finding:
     sentence: str
     #: The number among Django's system checks (``E001``), which never changes; empty: it is none of them.
     id: str = ""
+
+
+#: Checks that an integration with a framework adds to the doctor's: by title, what yields their findings.
+ADDITIONAL: dict[str, Callable[[], Iterable[Finding]]] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from celeriac.checks.engines import check_file
-from celeriac.checks.finding import Finding, Grade
+from celeriac.checks.finding import ADDITIONAL, Finding, Grade
 from celeriac.cli import exit_codes
 from celeriac.cli.checks.engines import check_backend, check_broker
 from celeriac.cli.checks.installation import check_installation
@@ -67,6 +67,8 @@ def _examine(session: Session) -> Iterator[Section]:
         yield "App", [Finding(Grade.WRONG, f"{failure.message}{details}")]
         return
     yield "Settings", _guarded(lambda: check_app(app))
+    for title, check in ADDITIONAL.items():
+        yield title, _guarded(check)
     broker = _guarded(lambda: _check_broker(app))
     yield "Broker", broker
     yield "Results", _guarded(lambda: _check_results(app))

@@ -9,21 +9,23 @@ Django's database pool: children are forked from a process that has imported not
 (``worker_preload_app``) refuses to begin with a thread or socket open.
 """
 
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from django import get_version
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks, mail
 
 from celeriac.app.base import Celeriac
 from celeriac.checks.engines import check_access, check_file, check_urls
-from celeriac.checks.finding import Finding, Grade
+from celeriac.checks.finding import ADDITIONAL, Finding, Grade
 from celeriac.checks.settings import check_settings
 from celeriac.checks.tasks import check_tasks
 from celeriac.django.mail_checks import check_mail
-from celeriac.django.site_checks import check_names, check_site_settings, check_tasks_setting
-from celeriac.exceptions import CeleriacError, ImproperlyConfigured
+from celeriac.django.site_checks import check_names, check_prefix, check_site_settings, check_tasks_setting
+from celeriac.exceptions import CeleriacError
 from celeriac.local import get_current_app
 from celeriac.sqlite.location import Location
 
@@ -39,9 +41,10 @@ _CLASSES = {"E": checks.Error, "W": checks.Warning, "I": checks.Info}
 
 
 def register_checks() -> None:
-    """Have Django run the checks; may be called twice."""
+    """Have Django run the checks, and the doctor those it does not know; may be called twice."""
     checks.register(check_site, TAG)
     checks.register(check_deployment, TAG, deploy=True)
+    ADDITIONAL["Django"] = _for_doctor
 
 
 def check_site(app_configs: Sequence[AppConfig] | None = None, **_: object) -> list[checks.CheckMessage]:
@@ -57,7 +60,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None = None, **_: object
     if not _is_asked(app_configs):
         return []
     found = [each for each in _site_findings() if each.id in _IN_PRODUCTION and not _is_production()]
-    found += _guarded("E004", _deployment_findings)
+    found += _guarded(_deployment_findings)
     return _messages(found)
 
 
@@ -65,7 +68,7 @@ def _site_findings() -> list[Finding]:
     found = [*check_names(), *check_site_settings()]
     if any(each.id == "E008" for each in found):
         return found  # without its settings there is no app
-    found += _guarded("E004", _app_findings)
+    found += _guarded(_app_findings)
     return found
 
 
@@ -78,8 +81,20 @@ def _app_findings() -> Iterator[Finding]:
         if url is not None:
             yield from check_access(url)
             yield from check_file(url)
-    yield from check_tasks_setting(app)
+    yield from _django_findings()
+
+
+def _django_findings() -> Iterator[Finding]:
+    yield from check_tasks_setting(get_current_app())
     yield from check_mail()
+
+
+def _for_doctor() -> Iterator[Finding]:
+    """Yield what the doctor cannot know without Django."""
+    found = [*check_prefix(), *check_site_settings(), *_django_findings()]
+    if not any(each.grade is Grade.WRONG for each in found):
+        yield Finding(Grade.OK, f"Django {get_version()}; its settings are in order.")
+    yield from found
 
 
 def _deployment_findings() -> Iterator[Finding]:
@@ -92,8 +107,19 @@ def _deployment_findings() -> Iterator[Finding]:
             "W012",
         )
     yield from _durability(app)
-    app.import_task_modules()
+    try:
+        app.import_task_modules()
+    except Exception as error:  # noqa: BLE001 - code of the user's
+        yield Finding(Grade.WRONG, _not_imported(error), "E009")
     yield from check_tasks(app)
+
+
+def _not_imported(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    if isinstance(error, SyntaxError):
+        place = traceback.FrameSummary(error.filename or place.filename, error.lineno, "")
+    what = f"{type(error).__name__}: {str(error).rstrip('.')}"
+    return f"The tasks cannot be imported, so no worker starts: {what} ({place.filename}, line {place.lineno})."
 
 
 def _durability(app: Celeriac) -> Iterator[Finding]:
@@ -107,13 +133,13 @@ def _durability(app: Celeriac) -> Iterator[Finding]:
         )
 
 
-def _guarded(id: str, check: Callable[[], Iterator[Finding]]) -> list[Finding]:
+def _guarded(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
     """Return what a check finds; an error of celeriac's on the way, such as a setting it cannot read, is one too."""
     found: list[Finding] = []
     try:
         found.extend(check())
     except CeleriacError as error:
-        found.append(Finding(Grade.WRONG, str(error), id if isinstance(error, ImproperlyConfigured) else "E009"))
+        found.append(Finding(Grade.WRONG, str(error), "E004"))
     return found
 
 

@@ -13,7 +13,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 
 from celeriac.django.site_settings import site_setting
-from celeriac.exceptions import MailNotSent
+from celeriac.exceptions import AttachmentUnavailable, MailNotSent
 
 __all__ = ["delete_contents", "delete_old_contents", "load_content", "store_content"]
 
@@ -31,7 +31,7 @@ def store_content(data: bytes) -> str:
 
 
 def load_content(name: str) -> bytes:
-    """Return a content; raises ``MailNotSent`` when it is gone."""
+    """Return a content; raises ``MailNotSent`` when it is gone, ``AttachmentUnavailable`` when it may be read later."""
     try:
         with _storage().open(name) as file:
             data: bytes = file.read()
@@ -41,6 +41,10 @@ def load_content(name: str) -> bytes:
             f"The attachment {name} is gone, so the mail is not sent. Either it was sent before and the worker died at "
             "the end of it, or somebody has emptied the storage, or this worker does not see the web server's "
             "(email_attachment_storage)."
+        ) from error
+    except Exception as error:  # a storage raises what its library does
+        raise AttachmentUnavailable(
+            f"The attachment {name} cannot be read at the moment: {type(error).__name__}: {error}."
         ) from error
 
 

@@ -13,7 +13,7 @@ from celeriac.config_loading import read_source
 from celeriac.django.site_settings import wrong_keys, wrong_names
 from celeriac.settings_names import recognise, suggestion
 
-__all__ = ["check_names", "check_site_settings", "check_tasks_setting"]
+__all__ = ["check_names", "check_prefix", "check_site_settings", "check_tasks_setting"]
 
 TASK_BACKEND = "celeriac.django.TaskBackend"
 #: How alike a wrong path must be to be taken for a slip of ours (0 to 1).
@@ -24,13 +24,18 @@ def check_names() -> Iterator[Finding]:
     """Look for names of no setting: with ``CELERIAC`` each is one too many, with ``CELERY_`` those that look alike."""
     for sentence in wrong_keys():
         yield Finding(Grade.WRONG, sentence, "E008")
-    for sentence in wrong_names():
-        yield Finding(Grade.WRONG, sentence, "W005")
+    yield from check_prefix()
     found = recognise(read_source(settings, namespace="CELERY") or {}, "CELERY")
     for name, key in found.others_written_as.items():
         hint = suggestion(name)
         if hint:
             yield Finding(Grade.WRONG, f"There is no setting {key}: {hint}", "W005")
+
+
+def check_prefix() -> Iterator[Finding]:
+    """Look for names with ``CELERIAC_`` that are no setting."""
+    for sentence in wrong_names():
+        yield Finding(Grade.WRONG, sentence, "W005")
 
 
 def check_site_settings() -> Iterator[Finding]:

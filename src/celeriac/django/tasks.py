@@ -21,7 +21,7 @@ from celeriac.django.mail_message import PlainMail, from_plain, stored_names
 from celeriac.django.mail_storage import delete_contents, delete_old_contents, load_content
 from celeriac.django.mail_transport import real_connection
 from celeriac.django.site_settings import site_setting
-from celeriac.exceptions import ImproperlyConfigured, MailRefused
+from celeriac.exceptions import AttachmentUnavailable, ImproperlyConfigured, MailRefused
 from celeriac.local import get_current_app
 from celeriac.retries import backoff_interval
 
@@ -35,11 +35,11 @@ class MailTask(Task[..., Any]):
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
         """Delete what was stored for it."""
-        delete_contents(stored_names(args[0]))
+        delete_contents(stored_names(_mail_of(args, kwargs)))
 
     def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """Delete what was stored for it; also when its worker died too often."""
-        delete_contents(stored_names(args[0]))
+        delete_contents(stored_names(_mail_of(args, kwargs)))
 
 
 @shared_task(
@@ -59,7 +59,10 @@ def send_email(
     Tried again while the server says 4xx or cannot be reached, for those recipients who do not have it yet. Returns who
     has it and who was refused; fails with ``MailRefused`` when that is everybody.
     """
-    message = from_plain(mail, load=load_content)
+    try:
+        message = from_plain(mail, load=load_content)
+    except AttachmentUnavailable as error:
+        raise self.retry(exc=error, countdown=_pause(self)) from error
     recipients = Recipients.from_plain(progress)
     reason = attempt(real_connection(mailer), message, recipients)
     if reason is not None:
@@ -107,6 +110,11 @@ def call_command(name: str, *args: Any, **options: Any) -> str:
 def prune() -> dict[str, int]:
     """Delete expired results, and attachments of mails that were never sent; return how many of each."""
     return {"results": get_current_app().backend.prune(), "attachments": delete_old_contents()}
+
+
+def _mail_of(args: Any, kwargs: Any) -> PlainMail:
+    mail: PlainMail = args[0] if args else kwargs["mail"]
+    return mail
 
 
 def _pause(task: Task[..., Any]) -> float:
