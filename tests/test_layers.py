@@ -85,6 +85,7 @@ CELERIAC = Rules(
     apart=(("celeriac.worker", "celeriac.beat"),),
     in_functions={
         ("celeriac.worker.reload", "watchfiles"): "optional, for development",
+        ("celeriac.django.foreign_tasks", "celeriac.django.task_class"): "Django's task framework is there or not",
     },
     by_name={
         "celeriac.cli.command_line": "commands are in a table, and imported when used",

@@ -132,7 +132,7 @@ class Execution:
         redelivered: bool,
         hostname: str,
     ) -> "Execution":
-        task = app.tasks.get(call.task)
+        task = app.tasks.get(call.task) or app.missing_task(call.task)
         if task is None:
             raise NotRegistered(
                 f"There is no task {call.task!r} in this app: import the module that defines it (settings include or "

@@ -45,7 +45,7 @@ TASKS = {"default": {
     "BACKEND": "celeriac.django.TaskBackend",
     "QUEUES": ["default", "slow", "apart"],
     "OPTIONS": {"queue_map": {"slow": "celery"}},
-}}
+}, "elsewhere": {"BACKEND": "FRAMEWORK.backends.dummy.DummyBackend"}}
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}
 """
 
@@ -130,6 +130,14 @@ def grow(context, until):
 async def climb(context, by):
     return [context.attempt, by]
 
+@task(backend="elsewhere")
+def mow(what):
+    return f"mown: {what}"
+
+@task(backend="elsewhere")
+async def shear():
+    return "shorn"
+
 @task
 def odd():
     return object()
@@ -147,7 +155,8 @@ class Site:
             (folder / package).mkdir(exist_ok=True)
             (folder / package / "__init__.py").touch()
         app = "" if FRAMEWORK == "django.tasks" else f', "{FRAMEWORK}"'
-        (folder / "garden" / "settings.py").write_text(SETTINGS.replace("FRAMEWORK_APP", app) + settings)
+        source = SETTINGS.replace("FRAMEWORK_APP", app).replace("FRAMEWORK", FRAMEWORK)
+        (folder / "garden" / "settings.py").write_text(source + settings)
         (folder / "flowers" / "tasks.py").write_text((TASKS + tasks).replace("FRAMEWORK", FRAMEWORK))
 
     @property

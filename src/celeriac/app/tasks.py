@@ -165,6 +165,10 @@ class AppWithTasks(ConfiguredApp):
         """The tasks registered so far; looking at them changes nothing."""
         return self._tasks
 
+    def missing_task(self, name: str) -> Task[..., Any] | None:
+        """Return a task that a message names and that is not registered, or None; an integration replaces this."""
+        return None
+
     def finalize(self, auto: bool = False) -> None:
         """Bring in shared tasks and what the settings say of tasks. Safe to call twice."""
         with self._finalize_lock:

@@ -2,14 +2,18 @@
 
 import importlib.util
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 
 from celeriac.app.base import Celeriac
 from celeriac.app.development import Development
+from celeriac.app.task import Task
 from celeriac.django.development import check_site, site_development
+from celeriac.django.foreign_tasks import find_foreign_task
 from celeriac.django.site_settings import given_settings
 
 __all__ = ["SiteApp", "adopt", "make_site_app"]
@@ -29,6 +33,10 @@ class SiteApp(Celeriac):
     def check(self) -> None:
         """Run Django's system checks."""
         check_site()
+
+    def missing_task(self, name: str) -> Task[..., Any] | None:
+        """Return the task for one of Django's framework that was declared for another backend."""
+        return find_foreign_task(self, name)
 
 
 def make_site_app() -> SiteApp:
@@ -51,6 +59,7 @@ def adopt(app: Celeriac) -> None:
     app.discoverable_packages = _installed_packages  # type: ignore[method-assign]  # its place for integrations
     app.development = site_development  # type: ignore[method-assign]  # the same
     app.check = check_site  # type: ignore[method-assign]  # the same
+    app.missing_task = partial(find_foreign_task, app)  # type: ignore[method-assign]  # the same
     app.add_defaults({"worker_hijack_root_logger": False})
 
 

@@ -24,11 +24,10 @@ from django.core import checks
 from celeriac import states
 from celeriac.app import finding
 from celeriac.app.base import Celeriac
-from celeriac.django.task_class import CeleriacTask, find_task
+from celeriac.django.task_class import CeleriacTask, Task, declare, find_task
 from celeriac.django.task_package import (
     DEFAULT_TASK_QUEUE_NAME,
     BaseTaskBackend,
-    InvalidTask,
     TaskResult,
     TaskResultDoesNotExist,
     normalize_json,
@@ -81,16 +80,12 @@ class TaskBackend(BaseTaskBackend):
             return get_current_app()
         return named if isinstance(named, Celeriac) else finding.find_app(str(named))
 
-    def validate_task(self, task: Any) -> None:
-        """Raise the framework's error for a task that cannot be run here."""
+    def validate_task(self, task: Task) -> None:
+        """Raise the framework's error for a task that cannot be run here; make a celeriac task of one that can."""
         super().validate_task(task)
-        if not isinstance(task, CeleriacTask):
-            raise InvalidTask(
-                f"Celeriac's workers do not know the task {task.module_path}: it was declared for another backend. "
-                f"Declare it with @task(backend={self.alias!r})."
-            )
+        declare(task)
 
-    def enqueue(self, task: CeleriacTask, args: Any, kwargs: Any) -> TaskResult:
+    def enqueue(self, task: Task, args: Any, kwargs: Any) -> TaskResult:
         """Have a worker run it; the result is known, and READY, before a worker can see the task.
 
         Inside a transaction both wait for its commit. Raises ``TypeError`` for arguments that do not fit the function
@@ -165,7 +160,7 @@ class TaskBackend(BaseTaskBackend):
                 id="celeriac.W105",
             )
 
-    def _facts(self, task: CeleriacTask) -> dict[str, Any]:
+    def _facts(self, task: Task) -> dict[str, Any]:
         return {
             "backend": self.alias,
             "queue_name": task.queue_name,
@@ -173,7 +168,7 @@ class TaskBackend(BaseTaskBackend):
             "run_after": None if task.run_after is None else aware(task.run_after).isoformat(),
         }
 
-    def _call_options(self, task: CeleriacTask, task_id: str) -> dict[str, Any]:
+    def _call_options(self, task: Task, task_id: str) -> dict[str, Any]:
         queues: Mapping[str, str] = self.options.get("queue_map") or {}
         default = None if task.queue_name == DEFAULT_TASK_QUEUE_NAME else task.queue_name
         options = {
@@ -192,7 +187,7 @@ def _record_of(document: ResultDocument) -> Record:
     return record.with_error(document.result) if isinstance(document.result, BaseException) else record
 
 
-def _result_of_eager(task: CeleriacTask, record: Record, done: EagerResult[Any]) -> TaskResult:
+def _result_of_eager(task: Task, record: Record, done: EagerResult[Any]) -> TaskResult:
     """Return the result of a call that has been run here and now (``task_always_eager``)."""
     record = record.with_attempt(Attempt(f"{gethostname()}/{os.getpid()}", record.enqueued_at or 0.0))
     if isinstance(done.result, BaseException):

@@ -15,15 +15,15 @@ from celeriac.django.celeriac_options import options_of, refuse_unknown_options
 from celeriac.django.task_package import Task
 from celeriac.django.task_runner import DjangoTask, make_runner
 
-__all__ = ["CeleriacTask", "find_task"]
+__all__ = ["CeleriacTask", "Task", "declare", "find_task"]
 
 #: Tasks by the path of their function, as they were declared.
-_declared: "dict[str, CeleriacTask]" = {}
+_declared: dict[str, Task] = {}
 
 
 @dataclass(frozen=True, kw_only=True, init=False)
 class CeleriacTask(Task):
-    """A task of Django's with celeriac's options. Declaring one makes a celeriac task of its function, once."""
+    """A task of Django's with celeriac's options. Its backend declares it when it has found it good."""
 
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -35,26 +35,25 @@ class CeleriacTask(Task):
         object.__setattr__(self, "options", {**options_of(function), **known.pop("options", {}), **given})
         Task.__init__(self, **known)
 
-    def __post_init__(self) -> None:
-        """Have the backend look at it, and declare it."""
-        Task.__post_init__(self)
-        _declare(self)
 
-
-def find_task(path: str) -> CeleriacTask | None:
-    """Return the task of the function with this path, importing its module; None if there is no such task."""
-    if path not in _declared:
-        try:
-            import_string(path)
-        except (ImportError, ValueError):
-            return None
-    return _declared.get(path)
-
-
-def _declare(task: CeleriacTask) -> None:
+def declare(task: Task) -> None:
+    """Make a celeriac task of a task's function, unless that has been done."""
     known = _declared.get(task.module_path)
     if known is not None and known.func is task.func:
         # One that ``using`` has made of it, or the same function declared twice.
         return
     _declared[task.module_path] = task
-    share(make_runner(task), {"name": task.module_path, "base": DjangoTask, "django_task": task, **task.options})
+    options = task.options if isinstance(task, CeleriacTask) else options_of(task.func)
+    share(make_runner(task), {"name": task.module_path, "base": DjangoTask, "django_task": task, **options})
+
+
+def find_task(path: str) -> Task | None:
+    """Return the task of the function with this path, importing its module; None if there is no such task."""
+    if path not in _declared:
+        try:
+            found = import_string(path)
+        except (ImportError, ValueError):
+            return None
+        if isinstance(found, Task):
+            declare(found)
+    return _declared.get(path)
