@@ -34,12 +34,14 @@ CELERIAC = Rules(
         # 2 ports
         "celeriac.backends.base": 2,
         "celeriac.brokers.base": 2,
+        "celeriac.clock": 2,
         "celeriac.supervision": 2,
         # 3 engines
         "celeriac.backends": 3,
         "celeriac.brokers": 3,
         "celeriac.engines": 3,
         "celeriac.sqlite": 3,
+        "celeriac.stand_ins": 3,
         # 4 API
         "celeriac.app": 4,
         "celeriac.async_result": 4,

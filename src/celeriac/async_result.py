@@ -351,6 +351,8 @@ class AsyncResult(Generic[R]):
         waiter = self.app.result_waiter(self.backend)
         try:
             ready = await asyncio.wait_for(waiter.wait_for_any(ids), remaining)
+        except TimeoutError:  # of the backend's own
+            raise
         except builtins.TimeoutError:
             raise self._timed_out(timeout) from None
         return self._take(ready, ids)

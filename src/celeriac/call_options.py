@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from celeriac import clock
+
 if TYPE_CHECKING:
     from celeriac.canvas import Signature
     from celeriac.queues import Exchange, Queue
@@ -136,6 +138,6 @@ def moment_in(name: str, option: str, seconds: Any) -> datetime:
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
         raise TypeError(f"The option {option} of {name} must be a number of seconds, not {seconds!r}.")
     try:
-        return datetime.now(UTC) + timedelta(seconds=seconds)
+        return datetime.fromtimestamp(clock.now(), UTC) + timedelta(seconds=seconds)
     except (OverflowError, ValueError):
         raise ValueError(f"The option {option}={seconds!r} of {name} is beyond what a calendar can hold.") from None

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from celeriac.backends.base import ResultBackend
 from celeriac.brokers.base import Broker
 from celeriac.exceptions import ImproperlyConfigured
+from celeriac.stand_ins import stand_ins
 
 __all__ = ["backend_from_url", "broker_from_url", "default_broker_url"]
 
@@ -24,6 +25,9 @@ BACKENDS: dict[str, str] = {
     "sqlite": "celeriac.backends.sqlite:SqliteBackend",
     "disabled": "celeriac.backends.disabled:DisabledBackend",
 }
+
+#: Those that reach nothing outside this process.
+_IN_PROCESS = frozenset({BROKERS["memory"], BACKENDS["memory"], BACKENDS["disabled"]})
 
 
 class _Kind(NamedTuple):
@@ -77,6 +81,9 @@ def _load(url: str, kind: _Kind) -> Any:
     path = kind.classes.get(_ALIASES.get(scheme, scheme))
     if path is None:
         raise ImproperlyConfigured(_unknown_scheme(scheme, kind))
+    instead = stand_ins()
+    if instead is not None and path not in _IN_PROCESS:
+        instead.refuse(url)
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from celeriac import signals, states
+from celeriac import clock, signals, states
 from celeriac.backends.base import StoredResult
 from celeriac.brokers.base import Outcome
 from celeriac.canvas import Signature, maybe_signature
@@ -238,11 +238,11 @@ class Execution:
 
     def _turned_away(self) -> Report | None:
         request = self.request
-        if request.expires is not None and not request.is_eager and request.expires.timestamp() < time.time():
+        if request.expires is not None and not request.is_eager and request.expires.timestamp() < clock.now():
             return self._revoked()
         if request.eta is not None and self._message is not None and self._message.not_before is None:
             moment = request.eta.timestamp()
-            if moment > time.time():
+            if moment > clock.now():
                 replacement = msgspec.structs.replace(self._message, not_before=moment)
                 return self._report(states.PENDING, Outcome.REPLACE, replacement=replacement)
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from celeriac import clock
 from celeriac.app.connections import Connections
 from celeriac.async_result import AsyncResult as Result  # the class has a method of that name
 from celeriac.backends.base import ResultBackend
@@ -137,7 +138,7 @@ class ConfiguredApp:
 
     def now(self) -> datetime:
         """Return the time, in the app's zone."""
-        return datetime.now(UTC).astimezone(self.timezone)
+        return datetime.fromtimestamp(clock.now(), self.timezone)
 
     def _make_router(self, conf: Settings) -> Router:
         return Router.from_settings(conf, import_name=import_dotted_name, queues=self.queues)

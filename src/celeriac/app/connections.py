@@ -14,6 +14,7 @@ from celeriac.engines import backend_from_url, broker_from_url, default_broker_u
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.result_waiter import ResultWaiter
 from celeriac.settings import Settings
+from celeriac.stand_ins import stand_ins
 
 __all__ = ["Connections", "creator_directory"]
 
@@ -61,7 +62,7 @@ class Connections:
             with self._lock:
                 if self._broker is None:
                     url = self.broker_url
-                    self._broker = url, broker_from_url(url, options=self._settings().broker_transport_options)
+                    self._broker = url, self._make_broker(url)
         return self._broker[1]
 
     @property
@@ -72,8 +73,7 @@ class Connections:
             with self._lock:
                 if self._backend is None:
                     url = self.result_backend_url
-                    options = self._settings().result_backend_transport_options
-                    self._backend = url or "", backend_from_url(url, broker=self.broker, options=options)
+                    self._backend = url or "", self._make_backend(url)
         return self._backend[1]
 
     def waiter(self, backend: ResultBackend) -> ResultWaiter:
@@ -92,6 +92,18 @@ class Connections:
             backend[1].close()
         if broker is not None:
             broker[1].close()
+
+    def _make_broker(self, url: str) -> Broker:
+        instead = stand_ins()
+        if instead is not None:
+            return instead.broker(url)
+        return broker_from_url(url, options=self._settings().broker_transport_options)
+
+    def _make_backend(self, url: str | None) -> ResultBackend:
+        instead = stand_ins()
+        if instead is not None:
+            return instead.backend(url, self.broker)
+        return backend_from_url(url, broker=self.broker, options=self._settings().result_backend_transport_options)
 
     def _look_again(self) -> None:
         """Drop what was made for other settings than those of now."""

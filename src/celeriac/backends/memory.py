@@ -12,7 +12,7 @@ import msgspec
 from celeriac.backends.base import ChordProgress, ResultBackend, StoredResult, may_replace
 from celeriac.brokers.base import Broker
 
-__all__ = ["MemoryBackend"]
+__all__ = ["MemoryBackend", "Shelf"]
 
 
 def _expiry(lifetime: float | None) -> float:
@@ -28,7 +28,7 @@ class _Chord:
     completed_by: int | None = None
 
 
-class _Shelf:
+class Shelf:
     """All results of one name; ``changed`` is held for every access and notified when a task becomes ready."""
 
     def __init__(self) -> None:
@@ -38,21 +38,26 @@ class _Shelf:
         self.chords: dict[str, _Chord] = {}
 
 
-_shelves: dict[str, _Shelf] = {}
+_shelves: dict[str, Shelf] = {}
 
 
 class MemoryBackend(ResultBackend):
-    """Everybody in this process who uses the same URL sees the same results."""
+    """Everybody in this process who uses the same URL sees the same results, unless it is given a shelf."""
 
     def __init__(
-        self, url: str = "memory://", *, options: Mapping[str, Any] | None = None, broker: Broker | None = None
+        self,
+        url: str = "memory://",
+        *,
+        options: Mapping[str, Any] | None = None,
+        broker: Broker | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.url = url
         self._waiting = 0
         #: How often ``wake`` was called, and whether the next wait shall end at once.
         self._wakes = 0
         self._is_woken = False
-        self._shelf = _shelves.setdefault(urlsplit(url).netloc, _Shelf())
+        self._shelf = shelf or _shelves.setdefault(urlsplit(url).netloc, Shelf())
 
     def open(self) -> None:
         pass

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from celeriac import clock
 from celeriac.backends.base import ResultBackend, StoredResult
 from celeriac.backends.memory import MemoryBackend
 from celeriac.brokers.base import (
@@ -36,15 +37,17 @@ _stores: dict[str, MemoryStore] = {}
 
 
 class MemoryBroker(Broker):
-    """Everybody in this process who uses the same URL sees the same messages."""
+    """Everybody in this process who uses the same URL sees the same messages, unless it is given a store."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
         priority=True, delay=True, peek=True, atomic_settle=True, fenced=True, shared=False
     )
 
-    def __init__(self, url: str = "memory://", *, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, url: str = "memory://", *, options: Mapping[str, Any] | None = None, store: MemoryStore | None = None
+    ) -> None:
         self.url = url
-        self._store = _stores.setdefault(urlsplit(url).netloc, MemoryStore())
+        self._store = store or _stores.setdefault(urlsplit(url).netloc, MemoryStore())
 
     def open(self) -> None:
         pass
@@ -272,7 +275,7 @@ class MemoryConsumer(Consumer):
 
     def _until_due(self, remaining: float) -> float:
         lines = (self._store.lines.get(queue) for queue in self._queues)
-        moments = [line.delayed[0][0] - time.time() for line in lines if line is not None and line.delayed]
+        moments = [line.delayed[0][0] - clock.now() for line in lines if line is not None and line.delayed]
         return max(0.0, min([remaining, *moments]))
 
     def _find(self, delivery: Delivery) -> Row | None:

@@ -9,11 +9,11 @@ import enum
 import heapq
 import itertools
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from celeriac import clock
 from celeriac.brokers.base import DeadLetter
 from celeriac.brokers.lease import Lease
 from celeriac.protocol.message import Message
@@ -88,7 +88,7 @@ class MemoryStore:
         """Put a row where its message says: in line, or among the delayed."""
         line = self.lines.setdefault(row.message.queue, Line())
         not_before = row.message.not_before
-        if not_before is not None and not_before > time.time():
+        if not_before is not None and not_before > clock.now():
             row.place = Place.DELAYED
             heapq.heappush(line.delayed, (not_before, row.number, row))
         else:
@@ -101,7 +101,7 @@ class MemoryStore:
 
     def ripen(self, line: Line) -> None:
         """Move delayed rows that are due into line."""
-        now = time.time()
+        now = clock.now()
         while line.delayed and line.delayed[0][0] <= now:
             _, _, row = heapq.heappop(line.delayed)
             if row.place is Place.DELAYED:
