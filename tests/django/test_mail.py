@@ -120,6 +120,15 @@ def test_a_server_that_fails_for_a_moment_is_asked_again(working: MailSite, word
     assert len(working.server.taken_for(address)) == 1
 
 
+def test_a_server_that_will_not_talk_to_us_has_said_nothing_of_the_mail(working: MailSite) -> None:
+    working.server.answers["CONNECT"] = ["554 go away"]
+    assert working.send("guest@example.com").get(timeout=PATIENCE)["accepted"] == ["guest@example.com"]
+    working.server.answers["CONNECT"] = "554 go away for good"
+    words = failure(working.send("guest@example.com"))
+    assert "cannot be used at the moment: SMTPConnectError: 554 go away for good" in words
+    del working.server.answers["CONNECT"]
+
+
 def test_a_sender_that_is_refused_for_good_is_not_tried_again(working: MailSite) -> None:
     working.server.answers["MAIL"] = ["553 nobody knows this sender"]
     assert "553 nobody knows this sender" in failure(working.send("reader@example.com"))
@@ -337,6 +346,8 @@ def mailers(**options):
     return {"MAILERS": {"default": {"BACKEND": ours, "OPTIONS": options}}}
 def wrong(path):
     return mailers(host="h", backend=path) if django.VERSION >= (6, 1) else {"CELERIAC_EMAIL_BACKEND": path}
+from celeriac.django.mail_transport import real_connection
+assert real_connection("default" if django.VERSION >= (6, 1) else None).timeout == 60
 assert found() == {}, found()
 assert "puts mails into the queue: a worker would do so for ever" in found(**wrong(ours))["celeriac.E011"]
 assert "cannot be imported, 'no.such.Backend'" in found(**wrong("no.such.Backend"))["celeriac.E011"]

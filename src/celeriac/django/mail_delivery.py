@@ -50,10 +50,13 @@ def attempt(connection: BaseEmailBackend, message: EmailMessage, recipients: Rec
     if not waiting:
         return None
     message.recipients = lambda: list(waiting)
-    listener: _Listener | None = None
     try:
         connection.open()
-        listener = _listen(connection)
+    except OSError as error:  # smtplib's among them; a wrong password or a 554 greeting says nothing of the mail
+        _close(connection)
+        return _unusable(error)
+    listener = _listen(connection)
+    try:
         number = connection.send_messages([message])
     except smtplib.SMTPRecipientsRefused as error:  # nobody has it
         return _note(recipients, waiting, _verdicts(waiting, listener, error.recipients), delivered=False)
@@ -61,15 +64,19 @@ def attempt(connection: BaseEmailBackend, message: EmailMessage, recipients: Rec
         return _note(recipients, waiting, dict.fromkeys(waiting, (error.smtp_code, error.smtp_error)), delivered=False)
     except smtplib.SMTPNotSupportedError as error:
         return _note(recipients, waiting, dict.fromkeys(waiting, (550, str(error))), delivered=False)
-    except OSError as error:  # those of smtplib among them
-        return MailNotSent(f"The mail server cannot be used at the moment: {type(error).__name__}: {error}.")
+    except OSError as error:
+        return _unusable(error)
     finally:
-        with contextlib.suppress(OSError):  # what it has taken it has
-            connection.close()
+        _close(connection)
     if number == 0:
         return MailNotSent(f"{type(connection).__module__} has sent nothing, and does not say why.")
     refused = {} if listener is None else listener.refused
     return _note(recipients, waiting, _verdicts(waiting, listener, refused), delivered=True)
+
+
+def _close(connection: BaseEmailBackend) -> None:
+    with contextlib.suppress(OSError):  # what the server has taken it has
+        connection.close()
 
 
 Verdict = tuple[int, bytes | str]
@@ -125,6 +132,14 @@ def _note(
         return None
     said = "; ".join(f"{each}: {words}" for each, words in later.items())
     return MailNotSent(f"The mail server does not take the mail at the moment: {said or 'it did not say why'}.")
+
+
+def _unusable(error: OSError) -> MailNotSent:
+    if isinstance(error, smtplib.SMTPResponseException):
+        said = f"{type(error).__name__}: {_text(error.smtp_code, error.smtp_error)}"
+    else:
+        said = f"{type(error).__name__}: {error}"
+    return MailNotSent(f"The mail server cannot be used at the moment: {said}.")
 
 
 def _text(code: int, words: bytes | str) -> str:

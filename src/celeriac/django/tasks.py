@@ -56,7 +56,7 @@ def send_email(
 ) -> dict[str, Any]:
     """Send a mail that ``EmailBackend`` has put into the queue; ``progress`` is what earlier attempts have achieved.
 
-    Tried again while the server says 4xx or cannot be reached, for those recipients who do not have it yet. Returns who
+    Tried again while the server says 4xx or cannot be used, for those recipients who do not have it yet. Returns who
     has it and who was refused; fails with ``MailRefused`` when that is everybody.
     """
     try:
