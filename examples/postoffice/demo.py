@@ -14,12 +14,13 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 # ruff: noqa: E402 - the imports take long enough for a Ctrl-C
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from conductor import PORT, SMTP_PORT, Demo, Terminal
+from conductor import HERE, PORT, SMTP_PORT, Demo
 
 
 def number_up_to(largest: int) -> Callable[[str], int]:
@@ -46,7 +47,10 @@ def main() -> NoReturn:
     )
     parser.add_argument("--directory", type=Path, help="where databases and letters are kept (default: var)")
     options = parser.parse_args()
-    sys.exit(asyncio.run(Demo(options, Terminal()).run()))
+    if options.directory is not None:
+        options.directory = options.directory.absolute()
+    os.chdir(HERE)
+    sys.exit(asyncio.run(Demo(options).run()))
 
 
 if __name__ == "__main__":

@@ -78,6 +78,13 @@ def test_a_default_port_in_use_gives_way_to_the_next_free_one():
             choose_port(option="--port", asked=port, default=1, host="127.0.0.1")
 
 
+def test_a_free_port_is_taken_as_it_is_unless_it_is_to_be_avoided():
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    assert choose_port(option="--port", asked=port, default=1, host="127.0.0.1") == (port, None)
+    assert choose_port(option="--port", asked=None, default=port, host="127.0.0.1", avoid={port}).port != port
+
+
 def test_a_host_that_is_not_this_machine_is_refused():
     with pytest.raises(ImproperlyConfigured, match=r"This machine cannot listen on 192\.0\.2\.1"):
         choose_port(option="--port", asked=None, default=8000, host="192.0.2.1")
@@ -102,18 +109,21 @@ def test_the_settings_that_manage_py_names_are_found(tmp_path: Path, monkeypatch
 # Programs that are kept.
 
 
-def run_ensemble(*programs: Program, then: Callable[[Ensemble, io.StringIO], object]) -> str:
+def run_ensemble(
+    *programs: Program, then: Callable[[Ensemble, io.StringIO], object], restarts: bool = True, status: int = 0
+) -> str:
     """Run programs; ``then`` is a coroutine function that ends them. Return what was shown."""
     output = io.StringIO()
     terminal = Terminal({program.name: "green" for program in programs} | {"dev": "yellow"}, output=output)
 
     async def run() -> None:
-        ensemble = Ensemble(programs, terminal)
+        ensemble = Ensemble(terminal, speaker="dev", restarts=restarts)
 
-        async def accompany() -> None:
+        async def play() -> None:
+            ensemble.begin(*programs)
             await then(ensemble, output)
 
-        await asyncio.wait_for(ensemble.run(accompany), PATIENCE)
+        assert await asyncio.wait_for(ensemble.run(play), PATIENCE) == status
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -196,7 +206,37 @@ def test_a_program_that_cannot_be_started_ends_all_with_a_sentence():
         await asyncio.sleep(PATIENCE)
 
     missing = Program(name="one", title="The one", color="green", command=("/no/such/program",))
-    assert "The one cannot be started: " in run_ensemble(missing, shell("other", "exec sleep 100"), then=then)
+    assert "The one cannot be started: " in run_ensemble(missing, shell("other", "exec sleep 100"), then=then, status=1)
+
+
+def test_where_nothing_restarts_the_end_of_one_is_the_end_of_all_and_one_may_outlive_the_others():
+    async def then(ensemble: Ensemble, output: io.StringIO) -> None:
+        await asyncio.sleep(PATIENCE)
+
+    script = "trap 'echo $0 ends; exit' TERM; while :; do sleep 0.02; done"
+    shown_lines = run_ensemble(
+        shell("one", "sleep 0.2; exit 3"),
+        shell("last", script, outlives_others=True),
+        shell("first", script),
+        then=then,
+        restarts=False,
+        status=1,
+    )
+    assert "The one exited with status 3 unasked. Stopping the rest." in shown_lines
+    assert [line.partition(" ")[0] for line in shown_lines.splitlines() if "ends" in line] == ["first", "last"]
+
+
+def test_what_goes_wrong_while_programs_are_begun_ends_them_and_is_told(tmp_path: Path):
+    async def then(ensemble: Ensemble, output: io.StringIO) -> None:
+        await shown(output, "begins")
+        raise ImproperlyConfigured("No.")
+
+    with pytest.raises(ImproperlyConfigured, match="No"):
+        run_ensemble(
+            shell("one", f"trap 'touch {tmp_path}/ended; exit' TERM; echo begins; while :; do sleep 0.02; done"),
+            then=then,
+        )
+    assert (tmp_path / "ended").exists()
 
 
 # The command outside Django.

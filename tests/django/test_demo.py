@@ -91,7 +91,7 @@ def test_a_letter_to_a_wrong_address_shows_the_traceback_and_the_other_nine_go_o
 
 def test_output_is_marked_with_the_name_of_who_says_it(demo: RunningDemo) -> None:
     for name in ("site", "worker", "smtp"):
-        assert re.search(rf"^\[{name}\]", demo.output, re.MULTILINE), demo.output
+        assert re.search(rf"^{name} +\|", demo.output, re.MULTILINE), demo.output
 
 
 def test_two_demos_at_once_keep_apart(demo: RunningDemo, start: Start) -> None:
@@ -170,7 +170,7 @@ def test_a_worker_that_is_killed_ends_the_demo_which_says_so(start: Start) -> No
     running = start()
     os.kill(pid_of(running, "celeriac"), signal.SIGKILL)
     assert running.end() == 1
-    assert "The worker was ended by SIGKILL unasked. Stopping the rest." in running.output
+    assert "The worker was killed by SIGKILL unasked. Stopping the rest." in running.output
     wait_until(lambda: running.pids() == {}, "every process to end")
 
 

@@ -134,7 +134,7 @@ def test_changed_settings_are_taken_up_by_a_new_worker(dev: Dev) -> None:
         "garden/settings.py", 'CELERY_BROKER_URL = CELERY_RESULT_BACKEND = f"sqlite:///{BASE_DIR}/second.sqlite3"\n'
     )
     dev.terminal.wait_for("second.sqlite3, results")
-    dev.terminal.wait_for("Starting anew with changed settings (broker_")
+    dev.terminal.wait_for(". Starting anew: warm shutdown")
     dev.terminal.wait_for("is ready", times=2)
     assert "second.sqlite3" in dev.site.manage("celeriac", "status").stdout
     assert dev.site.call("water", "1") in {"1", "2"}

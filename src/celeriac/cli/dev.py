@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from celeriac.cli.development.ensemble import SPEAKER, Ensemble
+from celeriac.cli.development.ensemble import Ensemble
 from celeriac.cli.development.port import PortChoice, choose_port, reachable
 from celeriac.cli.development.programs import DevOptions, programs_of
 from celeriac.cli.development.project import Project, name_settings
@@ -55,7 +55,7 @@ def dev(context: click.Context, session: Session, /, **given: Any) -> None:
     options = DevOptions(
         site=not given["no_site"], host=given["host"], port=port.port, worker_words=tuple(_worker_words(given))
     )
-    asyncio.run(_Dev(project, options, color=context.color).run(instead_of=port.instead_of))
+    context.exit(asyncio.run(_Dev(project, options, color=context.color).run(instead_of=port.instead_of)))
 
 
 class _Dev:
@@ -64,14 +64,14 @@ class _Dev:
     def __init__(self, project: Project, options: DevOptions, *, color: bool | None) -> None:
         self._project = project
         self._options = options
-        programs = programs_of(project, options)
-        self._has_site = any(program.name == "site" for program in programs)
-        colors = {program.name: program.color for program in programs} | {SPEAKER: "yellow"}
+        self._programs = programs_of(project, options)
+        self._has_site = any(program.name == "site" for program in self._programs)
+        colors = {program.name: program.color for program in self._programs} | {"dev": "yellow"}
         self._terminal = Terminal(colors, color=color)
-        self._ensemble = Ensemble(programs, self._terminal)
+        self._ensemble = Ensemble(self._terminal, speaker="dev")
 
-    async def run(self, *, instead_of: int | None) -> None:
-        """Run until Ctrl-C."""
+    async def run(self, *, instead_of: int | None) -> int:
+        """Run until Ctrl-C; return the exit status."""
         if instead_of is not None:
             self._ensemble.say(f"Port {instead_of} is in use by another program; the site takes {self._options.port}.")
         loop = asyncio.get_running_loop()
@@ -81,10 +81,11 @@ class _Dev:
                 loop.call_soon_threadsafe(self._ensemble.note_change)
 
         with CodeWatcher([Path.cwd()], on_change=tell):
-            await self._ensemble.run(self._introduce)
+            return await self._ensemble.run(self._play)
 
-    async def _introduce(self) -> None:
-        """Show the block once the site can be opened, or will not be for a while."""
+    async def _play(self) -> None:
+        """Start everything; show the block once the site can be opened, or will not be for a while."""
+        self._ensemble.begin(*self._programs)
         facts, _ = await asyncio.gather(self._project.facts(), self._wait_for_site())
         rows = {"Site": f"http://{self._options.address}/"} if self._has_site else {}
         if facts is None:

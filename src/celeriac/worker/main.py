@@ -84,7 +84,7 @@ def _run(options: WorkerOptions, boot: ChildBoot, watcher: CodeWatcher) -> bool:
             set_up_node_log(boot, facts)
             for warning in facts.warnings:
                 logger.warning("%s", warning)
-            with _children_spawner(spawner, facts, options) as children_spawner:
+            with _children_spawner(spawner, plan) as children_spawner:
                 node = _assemble(plan, boot, app_link, children_spawner)
                 if plan.reloads:
                     watcher.start(resources=facts.resources)  # goes on while one node follows another
@@ -217,11 +217,13 @@ def _check_shared(broker: Broker) -> None:
         )
 
 
-def _children_spawner(spawner: ForkServer, facts: Facts, options: WorkerOptions) -> Spawner:
-    if facts.settings.get("worker_pool_start_method") == "spawn":
+def _children_spawner(spawner: ForkServer, plan: _Plan) -> Spawner:
+    settings = plan.facts.settings
+    if settings.get("worker_pool_start_method") == "spawn":
         return FreshSpawner()
-    if facts.settings.get("worker_preload_app"):
-        module = options.app.partition(":")[0]
+    # What is preloaded stays as it was, so a worker that reloads preloads nothing.
+    if settings.get("worker_preload_app") and not plan.reloads:
+        module = plan.options.app.partition(":")[0]
         preloaded = ForkServer(preload=(*_SHARED_IMPORTS, module), start_timeout=_START_PATIENCE)
         preloaded.open()
         return preloaded
@@ -230,6 +232,8 @@ def _children_spawner(spawner: ForkServer, facts: Facts, options: WorkerOptions)
 
 def _greet(plan: _Plan, hostname: str, broker: Broker, backend: ResultBackend) -> None:
     results = backend.url if backend.stores_results else "off"
+    if results == broker.url:
+        results = "there"
     logger.info(
         "%s starts: broker %s, results %s, queues %s, %d slots (%s).",
         hostname,

@@ -44,7 +44,7 @@ class Renewal:
             logger.warning("Changed, and used once the worker is restarted: %s.", changed)
             return ""
         self.starts_anew = True
-        return f"Starting anew with changed settings ({changed})"
+        return f"Changed: {changed}. Starting anew"
 
     def end(self) -> bool:
         """Return whether it had begun: the children have old code."""
@@ -57,7 +57,7 @@ def _changed(before: Facts, now: Facts) -> list[str]:
     names = {name for name in before.settings.keys() | now.settings.keys() if _setting(before, now, name)}
     names |= {title for name, title in _OTHERS if getattr(before, name) != getattr(now, name)}
     if _runs_async(before) != _runs_async(now):
-        names.add("the first or last async def task")
+        names.add("async def tasks, of which there are some or none now")
     return sorted(names)
 
 

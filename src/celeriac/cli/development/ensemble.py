@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -13,63 +13,80 @@ from celeriac.cli.development import guard
 from celeriac.cli.development.program import Program
 from celeriac.cli.development.running_program import RunningProgram
 from celeriac.cli.development.terminal import Terminal
+from celeriac.supervision.ending import Ending
 
-__all__ = ["SPEAKER", "Ensemble"]
+__all__ = ["Ensemble"]
 
 #: A program that ran at least so many seconds before something killed it is started again at once.
 _SOUND: Final = 5.0
-#: Who speaks for the ensemble itself.
-SPEAKER: Final = "dev"
 
 
 class Ensemble:
     """Runs programs until a Ctrl-C, whatever becomes of each.
 
     A program that ends by itself is started again when a file changes, because its code or settings are wrong; one that
-    was killed after it had run for a while is started again at once. A Ctrl-C (or SIGTERM, or SIGHUP) asks all to end
-    and waits for them; a second one does not wait, a third one kills. Should this process be killed, the guard ends
-    what is left.
+    was killed after it had run for a while is started again at once. Where nothing ``restarts``, the end of one is the
+    end of all.
+
+    A Ctrl-C (or SIGTERM, or SIGHUP) asks all to end and waits for them; a second one does not wait, a third one kills.
+    Should this process be killed, the guard ends what is left.
     """
 
-    def __init__(self, programs: Sequence[Program], terminal: Terminal) -> None:
-        self._programs = programs
+    def __init__(self, terminal: Terminal, *, speaker: str, restarts: bool = True) -> None:
+        """``speaker`` is the name under which the ensemble itself speaks."""
         self._terminal = terminal
+        self._speaker = speaker
+        self._restarts = restarts
         self._running: dict[str, RunningProgram] = {}
         #: Starts in tasks of their own, so that an interrupt never leaves a process that nobody knows of.
         self._starting: set[asyncio.Task[RunningProgram]] = set()
+        self._keeping: list[asyncio.Task[None]] = []
+        self._status = 0
         self._interrupts = 0
-        self._interrupted = asyncio.Event()
+        self._ending = asyncio.Event()
         self._changes = 0
         self._changed = asyncio.Event()
         self._guard: asyncio.subprocess.Process | None = None
         self._guarded = asyncio.Event()
         terminal.on_gone = self.interrupt
 
-    async def run(self, accompany: Callable[[], Awaitable[None]]) -> None:
-        """Start everything, and beside it ``accompany``, which is cancelled at the end."""
+    async def run(self, play: Callable[[], Awaitable[None]]) -> int:
+        """Run ``play``, which begins programs, until an interrupt; then end everything. Return the exit status.
+
+        What ``play`` raises ends everything, too, and is raised.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.interrupt)
-        keeping = [asyncio.create_task(self._keep_guard())]
-        keeping += [asyncio.create_task(self._keep(program)) for program in self._programs]
-        keeping.append(asyncio.create_task(_run(accompany)))
-        interrupted = asyncio.create_task(self._interrupted.wait())
+        guarding = asyncio.create_task(self._keep_guard())
+        playing = asyncio.create_task(_run(play))
+        playing.add_done_callback(self._note_play)
         try:
-            await interrupted
+            await self._ending.wait()
         finally:
-            for task in keeping[1:]:
-                task.cancel()
-            await asyncio.gather(*keeping[1:], return_exceptions=True)
+            await _cancel(playing, *self._keeping)
             await self._stop()
-            keeping[0].cancel()
-            await asyncio.gather(keeping[0], return_exceptions=True)
+            await _cancel(guarding)
             await self._dismiss_guard()
+        if playing.done() and not playing.cancelled() and (error := playing.exception()) is not None:
+            raise error
+        return self._status
+
+    def begin(self, *programs: Program) -> None:
+        """Start programs, and keep them running."""
+        self._keeping += [asyncio.create_task(self._keep(program)) for program in programs]
+
+    async def complete(self, program: Program) -> Ending:
+        """Run a program to its end, and return how it ended."""
+        running = await self._start(program)
+        await asyncio.shield(running.ended)
+        return running.ending
 
     def interrupt(self) -> None:
         """Begin to end; called again, end faster."""
         self._interrupts += 1
         self._terminal.forget_line()
-        self._interrupted.set()
+        self._ending.set()
         for running in self._running.values():
             if self._interrupts == 2:
                 running.stop_hard()
@@ -81,32 +98,37 @@ class Ensemble:
         self._changes += 1
         self._changed.set()
 
-    def is_running(self, name: str) -> bool:
-        """Say whether a program runs at the moment."""
-        return name in self._running and self._running[name].is_running
-
     def say(self, sentence: str) -> None:
         """Say something of the ensemble's own."""
-        self._terminal.say(SPEAKER, sentence)
+        self._terminal.say(self._speaker, sentence)
+
+    def _note_play(self, playing: asyncio.Task[None]) -> None:
+        if not playing.cancelled() and playing.exception() is not None:
+            self._ending.set()
 
     async def _keep(self, program: Program) -> None:
         """Keep one program running."""
-        await self._guarded.wait()
         while True:
             changes = self._changes
             try:
                 running = await self._start(program)
             except OSError as error:
-                self.say(f"{program.title} cannot be started: {error}.")
-                self.interrupt()
+                self._give_up(f"{program.title} cannot be started: {error}.")
                 return
             await asyncio.shield(running.ended)
-            self._tell_guard(f"- {running.pid}")
+            how = f"{program.title} {running.ending.describe()}"
+            if not self._restarts:
+                self._give_up(f"{how} unasked. Stopping the rest.")
+                return
             was_sound = running.ending.signal is not None and time.monotonic() - running.began >= _SOUND
-            when = "it starts again" if was_sound else "it starts again when a file changes"
-            self.say(f"{program.title} {running.ending.describe()}; {when}.")
+            self.say(f"{how}; it starts again{'.' if was_sound else ' when a file changes.'}")
             if not was_sound:
                 await self._wait_for_change(since=changes)
+
+    def _give_up(self, sentence: str) -> None:
+        self.say(sentence)
+        self._status = 1
+        self._ending.set()
 
     async def _wait_for_change(self, *, since: int) -> None:
         while self._changes == since:
@@ -114,6 +136,7 @@ class Ensemble:
             await self._changed.wait()
 
     async def _start(self, program: Program) -> RunningProgram:
+        await self._guarded.wait()
         starting = asyncio.create_task(RunningProgram.start(program, self._terminal))
         self._starting.add(starting)
         starting.add_done_callback(self._note_start)
@@ -125,6 +148,7 @@ class Ensemble:
             running = starting.result()
             self._running[running.program.name] = running
             self._tell_guard(f"+ {running.pid} {running.program.patience or 0:g}")
+            running.ended.add_done_callback(lambda _: self._tell_guard(f"- {running.pid}"))
 
     # The end.
 
@@ -134,7 +158,8 @@ class Ensemble:
         running = [each for each in self._running.values() if each.is_running]
         if running:
             self.say("Stopping. What runs may finish; Ctrl-C again stops it at once.")
-        await asyncio.gather(*(self._end(each) for each in running))
+        for is_last in (False, True):
+            await asyncio.gather(*(self._end(each) for each in running if each.program.outlives_others is is_last))
 
     async def _end(self, running: RunningProgram) -> None:
         running.stop()
@@ -145,7 +170,6 @@ class Ensemble:
             self.say(f"{running.program.title} has not ended within {running.program.patience:g} s and is killed.")
             running.kill()
             await asyncio.wait(stubborn)
-        self._tell_guard(f"- {running.pid}")
 
     # The guard.
 
@@ -179,5 +203,11 @@ class Ensemble:
             await self._guard.wait()
 
 
-async def _run(accompany: Callable[[], Awaitable[None]]) -> None:
-    await accompany()
+async def _run(play: Callable[[], Awaitable[None]]) -> None:
+    await play()
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -27,3 +27,5 @@ class Program:
     hard_signal: signal.Signals = signal.SIGKILL
     #: Seconds it may take to end before it is killed; None: it has a limit of its own.
     patience: float | None = 5.0
+    #: Asked to end only after the others have ended.
+    outlives_others: bool = False
