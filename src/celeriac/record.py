@@ -7,14 +7,13 @@ runs. So it tells of an attempt also when the process that made it has been kill
 
 import logging
 import os
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct, structs
 
-from celeriac import states
+from celeriac import clock, states
 from celeriac.einfo import ExceptionInfo
 from celeriac.exceptions import CeleriacError, WorkerLostError
 
@@ -108,7 +107,7 @@ class RecordKeeper:
     def begin(self) -> None:
         """Add this attempt to the record, and store that the task has started. Blocks as long as the backend takes."""
         request = self._request
-        self._attempt = Attempt(f"{request.hostname}/{os.getpid()}", time.time())
+        self._attempt = Attempt(f"{request.hostname}/{os.getpid()}", clock.now())
         self.load()
         if not self._stores:
             return

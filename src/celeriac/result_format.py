@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from celeriac import states
+from celeriac import clock, states
 from celeriac.backends.base import StoredResult
 from celeriac.protocol.result_document import ResultDocument, decode_document, encode_document
 
@@ -48,7 +48,7 @@ class ResultFormat:
                 result=result,
                 traceback=traceback,
                 children=[child.as_tuple() for child in children] if children else [],
-                date_done=datetime.now(UTC) if is_done else None,
+                date_done=datetime.fromtimestamp(clock.now(), UTC) if is_done else None,
                 group_id=request.group,
                 parent_id=request.parent_id,
                 record=None if record is None else record.to_plain(),

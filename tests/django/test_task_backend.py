@@ -503,6 +503,35 @@ def test_wrong_options_are_found_by_django_s_checks(
     assert all(word in f"{message.msg} {message.hint}" and "'other'" in message.msg for message in messages)
 
 
+def test_tests_record_and_run_tasks_of_the_framework_and_move_their_clock(tmp_path: Path) -> None:
+    code = """
+from datetime import timedelta
+from django.utils import timezone
+from celeriac.testing import record_tasks
+with record_tasks() as recorder:
+    result = tasks.grow.enqueue(until=2)
+    recorder.assert_enqueued(tasks.grow, kwargs={"until": 2}, priority=5)
+    result.refresh()
+    print(result.status, [run.state for run in recorder.run()])
+    result.refresh()
+    print(result.status, result.return_value, result.attempts)
+    moment = timezone.now() + timedelta(days=2)
+    late = tasks.water.using(run_after=moment).enqueue("rose")
+    recorder.run(during="1d")
+    late.refresh()
+    print(late.status)
+    recorder.run(during="1d1h")
+    late.refresh()
+    print(late.status, late.started_at >= moment, late.finished_at >= moment)
+"""
+    assert run(tmp_path, code) == [
+        "READY ['RETRY', 'SUCCESS']",
+        "SUCCESSFUL 2 2",
+        "READY",
+        "SUCCESSFUL True True",
+    ]
+
+
 def test_eager_calls_run_here_and_now(tmp_path: Path) -> None:
     settings = """
 CELERIAC["task_always_eager"] = True

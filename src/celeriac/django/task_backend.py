@@ -13,7 +13,6 @@
 
 import difflib
 import os
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +20,7 @@ from typing import Any
 
 from django.core import checks
 
-from celeriac import states
+from celeriac import clock, states
 from celeriac.app import finding
 from celeriac.app.base import Celeriac
 from celeriac.django.task_class import CeleriacTask, Task, declare, find_task
@@ -99,7 +98,7 @@ class TaskBackend(BaseTaskBackend):
             task=task.module_path,
             args=normalize_json(args),
             kwargs=normalize_json(kwargs),
-            enqueued_at=time.time(),
+            enqueued_at=clock.now(),
             facts=self._facts(task),
         )
         result = make_result(task, record, id=uuid(), state=states.PENDING)
@@ -192,7 +191,7 @@ def _result_of_eager(task: Task, record: Record, done: EagerResult[Any]) -> Task
     record = record.with_attempt(Attempt(f"{gethostname()}/{os.getpid()}", record.enqueued_at or 0.0))
     if isinstance(done.result, BaseException):
         record = record.with_error(done.result)
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(clock.now(), UTC)
     return make_result(task, record, id=done.id, state=done.state, value=done.result, finished_at=now)
 
 

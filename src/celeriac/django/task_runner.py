@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 
-from celeriac import states
+from celeriac import clock, states
 from celeriac.app.task import Task
 from celeriac.django.task_package import Task as TaskOfDjango
 from celeriac.django.task_package import TaskContext, TaskResult, normalize_json, signals
@@ -104,7 +104,7 @@ def _context(task: TaskOfDjango) -> tuple[TaskContext, ...]:
 
 def _result_now(task: TaskOfDjango, request: Context, state: str, *, value: Any = None) -> TaskResult:
     record = request.call_record or Record.of_request(request)
-    finished_at = datetime.now(UTC) if state in states.READY_STATES else None
+    finished_at = datetime.fromtimestamp(clock.now(), UTC) if state in states.READY_STATES else None
     called = as_called(task, record)
     return make_result(called, record, id=request.id or "", state=state, value=value, finished_at=finished_at)
 
