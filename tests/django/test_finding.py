@@ -81,9 +81,11 @@ def test_connections_are_looked_after_though_celeriac_is_not_among_the_sites_app
 from celeriac import signals
 from celeriac.django.finding import find_app
 find_app("garden")
-print(len(signals.task_prerun.receivers), len(signals.task_postrun.receivers))
+for signal in (signals.task_prerun, signals.task_postrun):
+    print(*sorted(known.receiver().__module__ for known in signal.receivers))
 """
-    assert run_in_site(code, directory=folder, PYTHONPATH=str(folder)) == "1 1"
+    watchers = "celeriac.django.connections celeriac.django.localization"
+    assert run_in_site(code, directory=folder, PYTHONPATH=str(folder)).splitlines() == [watchers, watchers]
 
 
 def test_an_app_imported_by_the_projects_package_as_celerys_docs_have_it_is_used(folder: Path) -> None:
