@@ -481,6 +481,7 @@ class Execution:
         try:
             return self.task.autoretry(error)
         except Exception as exhausted:  # noqa: BLE001 - no more retries: that is the failure
+            exhausted.__traceback__ = own_part(exhausted.__traceback__)
             return exhausted
 
     def _follow(self, callbacks: Any, chain: Any, retval: Any) -> None:

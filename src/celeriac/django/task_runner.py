@@ -88,9 +88,8 @@ def tell(signal: Any, result: TaskResult, error: BaseException | None = None) ->
     try:
         raise error
     except BaseException:  # noqa: BLE001 - it is the task's
-        signal.send_robust(sender=backend, task_result=result)
-    finally:
         error.__traceback__ = traceback
+        signal.send_robust(sender=backend, task_result=result)
 
 
 def _context(task: TaskOfDjango) -> tuple[TaskContext, ...]:

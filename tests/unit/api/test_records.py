@@ -218,3 +218,15 @@ def test_only_the_latest_errors_are_kept_and_every_attempt(app: Celeriac, bench:
     _, record = kept(app)
     assert (len(record.attempts), len(record.errors)) == (MOST_ERRORS + 3, MOST_ERRORS)
     assert f"OSError: {MOST_ERRORS + 3}" in record.errors[-1].traceback
+
+
+def test_the_last_error_tells_of_the_task_s_own_frames_like_those_before_it(app: Celeriac, bench: Bench) -> None:
+    @app.task(name="sow", keeps_record=True, autoretry_for=(OSError,), retry_kwargs={"countdown": 0}, max_retries=1)
+    def sow() -> None:
+        raise OSError
+
+    published(app, "sow")
+    bench.run_one()
+    bench.run_one()
+    first, last = (error.traceback for error in kept(app)[1].errors)
+    assert first == last
