@@ -31,6 +31,7 @@ __all__ = [
     "get_current_task",
     "get_current_worker_task",
     "joining_is_denied",
+    "known_app",
     "maybe_evaluate",
     "set_current_app",
     "set_default_app_factory",
@@ -86,6 +87,11 @@ def get_current_app() -> "Celeriac":
             raise ImproperlyConfigured("There is no app yet: create one with celeriac.Celeriac('name').")
         app = _apps.current = _apps.make_default()
     return app
+
+
+def known_app() -> "Celeriac | None":
+    """Return the current app, or None if there is none yet; makes none."""
+    return _apps.current
 
 
 def set_current_app(app: "Celeriac | None") -> None:

@@ -134,3 +134,33 @@ def test_a_site_without_celeriac_among_its_apps_is_told_so(folder: Path) -> None
 def test_a_mistake_in_the_projects_own_app_is_not_hidden(folder: Path) -> None:
     (folder / "garden" / "celery.py").write_text("import no_such_library")
     assert find("garden", folder) == "ModuleNotFoundError: No module named 'no_such_library'"
+
+
+def test_every_process_of_the_site_has_the_app_of_its_celery_py_and_one_broker(folder: Path) -> None:
+    (folder / "garden" / "celery.py").write_text(OWN_APP)
+    code = """
+import django
+django.setup()
+from celeriac import current_app
+web = current_app._get_current_object()
+from celeriac.django.finding import find_app
+worker = find_app("garden")
+print(web is worker, web.conf.worker_hijack_root_logger, web.broker_url)
+"""
+    expected = f"True False sqlite:///{folder}/celeriac.sqlite3"
+    places = {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "garden.settings"}
+    assert run_in_site(code, directory=folder, **places) == expected
+    (folder / "garden" / "__init__.py").write_text("from .celery import app")
+    assert run_in_site(code, directory=folder, **places) == expected
+
+
+def test_a_celery_py_with_another_package_s_app_leaves_the_site_its_own(folder: Path) -> None:
+    (folder / "garden" / "celery.py").write_text("app = object()")
+    code = """
+import django
+django.setup()
+from celeriac import current_app
+print(type(current_app._get_current_object()).__name__)
+"""
+    places = {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": "garden.settings"}
+    assert run_in_site(code, directory=folder, **places) == "SiteApp"

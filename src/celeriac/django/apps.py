@@ -4,9 +4,9 @@ from django.apps import AppConfig
 
 from celeriac.django import connections, localization
 from celeriac.django.checks import register_checks
-from celeriac.django.site_app import make_site_app
+from celeriac.django.site_app import SiteApp, adopt, site_app
 from celeriac.django.transactions import CommitGate
-from celeriac.local import set_default_app_factory
+from celeriac.local import known_app, set_default_app_factory
 from celeriac.publication import integration
 
 
@@ -19,7 +19,10 @@ class CeleriacConfig(AppConfig):
 
     def ready(self) -> None:
         """An app of the project's own, made while the project was imported, stays the current one."""
-        set_default_app_factory(make_site_app)
+        set_default_app_factory(site_app)
+        own = known_app()
+        if own is not None and not isinstance(own, SiteApp):
+            adopt(own)
         integration.gate = CommitGate()
         integration.carried = localization.carried
         connections.watch_tasks()

@@ -11,12 +11,18 @@ from django.conf import settings
 
 from celeriac.app.base import Celeriac
 from celeriac.app.development import Development
+from celeriac.app.finding import find_app
 from celeriac.app.task import Task
 from celeriac.django.development import check_site, site_development
 from celeriac.django.foreign_tasks import find_foreign_task
 from celeriac.django.site_settings import given_settings
+from celeriac.exceptions import ImproperlyConfigured
+from celeriac.settings import Settings
 
-__all__ = ["SiteApp", "adopt", "make_site_app"]
+__all__ = ["SiteApp", "adopt", "make_site_app", "site_app"]
+
+#: LOGGING is the project's: what a worker logs goes to the loggers below `celeriac`, wherever they lead.
+_DEFAULTS = {"worker_hijack_root_logger": False}
 
 
 class SiteApp(Celeriac):
@@ -39,6 +45,24 @@ class SiteApp(Celeriac):
         return find_foreign_task(self, name)
 
 
+def site_app() -> Celeriac:
+    """Return the app of this site: the one in the module ``celery`` beside the settings, or one made from the settings.
+
+    So every process of the site has the same, also where the project's package does not import its ``celery.py``.
+    Raises what importing that module raises, and what ``make_site_app`` raises.
+    """
+    package = (getattr(settings, "SETTINGS_MODULE", None) or "").rpartition(".settings")[0]
+    if package and importlib.util.find_spec(f"{package}.celery") is not None:
+        try:
+            own = find_app(f"{package}.celery")
+        except ImproperlyConfigured:
+            pass  # it has another's app, such as Celery's own
+        else:
+            adopt(own)
+            return own
+    return make_site_app()
+
+
 def make_site_app() -> SiteApp:
     """Make the app that Django's settings describe; task modules are imported by workers only.
 
@@ -48,19 +72,30 @@ def make_site_app() -> SiteApp:
         _project_name(), set_as_current=False, config_source=settings, namespace="CELERY", changes=given_settings()
     )
     app.default_directory = _base_directory()
-    # LOGGING is the project's: what a worker logs goes to the loggers below `celeriac`, wherever they lead.
-    app.add_defaults({"worker_hijack_root_logger": False})
+    app.add_defaults(_DEFAULTS)
     app.autodiscover_tasks()
     return app
 
 
 def adopt(app: Celeriac) -> None:
-    """Let an app that the project has made itself find the site's tasks, and leave the site's root logger alone."""
+    """Let an app that the project has made itself find the site's tasks, and leave the site's root logger alone.
+
+    Without a broker of its own it has the site's file in ``BASE_DIR``. Its settings are not read for this. May be
+    called twice.
+    """
+    app.default_directory = _base_directory()
     app.discoverable_packages = _installed_packages  # type: ignore[method-assign]  # its place for integrations
     app.development = site_development  # type: ignore[method-assign]  # the same
     app.check = check_site  # type: ignore[method-assign]  # the same
     app.missing_task = partial(find_foreign_task, app)  # type: ignore[method-assign]  # the same
-    app.add_defaults({"worker_hijack_root_logger": False})
+    if app.configured:
+        app.add_defaults(_DEFAULTS)
+    else:
+        app.on_after_configure.connect(_add_defaults)
+
+
+def _add_defaults(source: Settings, **_: object) -> None:
+    source.add_defaults(_DEFAULTS)
 
 
 def _installed_packages() -> list[str]:
