@@ -40,6 +40,9 @@ class Courier:
         ``timeout`` (or ``confirm_timeout``) count. Raises ``BrokerUnavailable`` when none was published (or
         ``BackendStoreError``, when a result could not be stored), ``PublishUnconfirmed`` when nobody knows.
         """
+        if len(messages) <= BATCH and not results:
+            self._send_batch(messages, options, ())
+            return
         for start in range(0, len(messages), BATCH):
             batch = messages[start : start + BATCH]
             stored = [results[message.id] for message in batch if message.id in results] if results else []

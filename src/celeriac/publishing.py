@@ -248,7 +248,7 @@ class Publisher:
         ``then`` is called when all is published, and raises nothing. Where the messages have to wait (``on_commit``,
         ``using``) the publication is returned, and nothing has been published yet. Raises what ``Courier.send`` raises.
         """
-        publication = self._held(messages, options, results, then)
+        publication = None if integration.gate is None else self._held(messages, options, results, then)
         if publication is None:
             self.send_now(messages, options, results)
             if then is not None:
@@ -257,7 +257,7 @@ class Publisher:
 
     async def asend(self, messages: Sequence[Message], *, options: Mapping[str, Any]) -> Publication | None:
         """Do what ``send`` does without blocking the event loop."""
-        publication = self._held(messages, options)
+        publication = None if integration.gate is None else self._held(messages, options)
         if publication is None:
             if self._app.broker.capabilities.shared:
                 await asyncio.to_thread(self.send_now, messages, options)
