@@ -108,15 +108,24 @@ def test_a_changed_template_is_taken_up(dev: Dev) -> None:
 
 
 def test_code_with_a_mistake_is_told_once_and_the_former_code_runs_on(dev: Dev) -> None:
-    dev.site.edit("beds/tasks.py", "return litres", "return (litres")
-    dev.terminal.wait_for("The app cannot be imported as it is now; its former code runs on. SyntaxError: ")
+    dev.site.edit("beds/tasks.py", "return litres", "return litres * 2")
+    dev.site.append("beds/tasks.py", MISTAKE)
+    dev.terminal.wait_for("The app cannot be imported as it is now; its former code runs on. NameError: ")
     dev.terminal.wait_for("beds/tasks.py, line")
     assert dev.site.python("-c", CALL_BY_NAME).stdout == "7\n"
-    dev.site.edit("beds/tasks.py", "return (litres", "return litres * 2")
+    wait_until(lambda: dev.site.path("tried").read_text() >= "xx", "another attempt to import it")
+    dev.site.edit("beds/tasks.py", MISTAKE, "")
     wait_until(lambda: dev.site.call("water", "7") == "14", "the mended code to be used")
     assert dev.terminal.text.count("The app cannot be imported as it is now") == 1
+    assert "A child could not import the app" not in dev.terminal.text
     assert dev.page() == "roses"
 
+
+MISTAKE = """
+with open("tried", "a") as file:
+    file.write("x")
+nobody_knows_this
+"""
 
 #: A call by a process that need not import the broken module.
 CALL_BY_NAME = """

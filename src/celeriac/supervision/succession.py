@@ -18,6 +18,8 @@ from celeriac.supervision.nameless_file import nameless_file
 
 __all__ = ["become"]
 
+#: The exit status after a Ctrl-C that came before the target could say anything of it.
+_INTERRUPTED = 130
 _MODULE = "celeriac.supervision.succession"
 
 
@@ -51,7 +53,11 @@ def main(arguments: Sequence[str]) -> None:
         will = msgspec.msgpack.decode(file.read(), type=_Will)
     will.surroundings.take_over()
     module, _, name = will.target.partition(":")
-    getattr(importlib.import_module(module), name)(will.arguments)
+    try:
+        target = getattr(importlib.import_module(module), name)
+    except KeyboardInterrupt:
+        raise SystemExit(_INTERRUPTED) from None
+    target(will.arguments)
 
 
 if __name__ == "__main__":

@@ -51,8 +51,7 @@ def _site(project: Project, options: DevOptions) -> Program:
         command=project.manage("runserver", options.address),
         # The block at the start says what runserver's warning says, and how to stop.
         environment={"DJANGO_RUNSERVER_HIDE_WARNING": "true"},
-        # As Ctrl-C at a terminal: the reloader and the server it has started both get it.
-        stop_signal=signal.SIGINT,
+        # The reloader and the server it has started. As an answer to SIGINT both may still show a traceback.
         stops_as_group=True,
     )
 
