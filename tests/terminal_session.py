@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import termios
@@ -37,6 +38,7 @@ class TerminalSession:
         )
         os.close(its)
         self._shown = bytearray()
+        self._is_open = True
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -65,7 +67,8 @@ class TerminalSession:
     def end(self) -> int:
         """Wait for the end that has been asked for; return the exit status."""
         status = self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
+        if self._is_open:
+            self._reader.join(PATIENCE)  # until all has been read
         return status
 
     def close(self) -> None:
@@ -73,10 +76,20 @@ class TerminalSession:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
-        os.close(self._ours)
+        self.close_window()
+
+    def close_window(self) -> None:
+        """Take the terminal away. Safe to call twice."""
+        if self._is_open:
+            self._is_open = False
+            self._reader.join(PATIENCE)
+            os.close(self._ours)
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):  # nobody has the other end any more
-            while piece := os.read(self._ours, 65536):
+            while self._is_open:
+                if not select.select([self._ours], [], [], 0.1)[0]:
+                    continue
+                if not (piece := os.read(self._ours, 65536)):
+                    return
                 self._shown += piece

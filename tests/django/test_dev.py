@@ -194,6 +194,18 @@ def test_a_second_ctrl_c_stops_at_once_and_the_task_is_given_back(own_dev: Calla
     assert '"ready": 1' in dev.site.manage("celeriac", "queues", "--json").stdout
 
 
+def test_closing_the_window_ends_it_as_ctrl_c_does(own_dev: Callable[..., Dev]) -> None:
+    dev = own_dev()
+    dev.site.begin("roses")
+    dev.terminal.close_window()
+    wait_until(lambda: not any("runserver" in command for command in dev.site.pids().values()), "the site to end")
+    assert not dev.site.has_ended("roses")
+    dev.site.may_end("roses")
+    assert dev.terminal.process.wait(60) == 0
+    assert dev.site.has_ended("roses")
+    assert dev.site.pids() == {}
+
+
 def test_nothing_outlives_a_dev_that_is_killed_but_the_task_that_runs(own_dev: Callable[..., Dev]) -> None:
     dev = own_dev()
     guard = dev.pid_of("guard.py")

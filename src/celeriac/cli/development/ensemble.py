@@ -48,7 +48,7 @@ class Ensemble:
         self._changed = asyncio.Event()
         self._guard: asyncio.subprocess.Process | None = None
         self._guarded = asyncio.Event()
-        terminal.on_gone = self.interrupt
+        terminal.on_gone = self._ending.set
 
     async def run(self, play: Callable[[], Awaitable[None]]) -> int:
         """Run ``play``, which begins programs, until an interrupt; then end everything. Return the exit status.
@@ -85,8 +85,8 @@ class Ensemble:
     def interrupt(self) -> None:
         """Begin to end; called again, end faster."""
         self._interrupts += 1
-        self._terminal.forget_line()
         self._ending.set()
+        self._terminal.forget_line()
         for running in self._running.values():
             if self._interrupts == 2:
                 running.stop_hard()

@@ -47,7 +47,7 @@ class Terminal:
     def forget_line(self) -> None:
         """Write over what the terminal itself has shown on this line: ^C."""
         if self._is_terminal:
-            self._output.write("\r")
+            self._write("", end="\r")
 
     def block(self, rows: Mapping[str, str]) -> None:
         """Write some facts, each with its title, so that they catch the eye."""
@@ -60,12 +60,12 @@ class Terminal:
             return text
         return click.style(text, bold=True) if style == "bold" else click.style(text, fg=style)
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, *, end: str = "\n") -> None:
         if self._is_gone:
             return
         encoding = self._output.encoding or "ascii"
         try:
-            self._output.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+            self._output.write(text.encode(encoding, "replace").decode(encoding) + end)
             self._output.flush()
         except OSError:
             # `… | head` has ended, or the window is closed. What is still in the buffer must not fail at the exit.
