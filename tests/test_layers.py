@@ -86,6 +86,11 @@ CELERIAC = Rules(
     },
     apart=(("celeriac.worker", "celeriac.beat"),),
     in_functions={
+        ("celeriac.django.testing_environment", "celeriac.django.testing_surroundings"): "no site needs it to serve",
+        (
+            "celeriac.testing.pytest_plugin",
+            "celeriac.django.testing_surroundings",
+        ): "needs Django, where there is a site",
         ("celeriac.worker.reload", "watchfiles"): "optional, for development",
         ("celeriac.django.foreign_tasks", "celeriac.django.task_class"): "Django's task framework is there or not",
     },
@@ -109,6 +114,7 @@ CELERIAC = Rules(
         "msgspec": ("celeriac",),
         "click": ("celeriac.cli",),
         "rich": ("celeriac.cli",),
+        "pytest": ("celeriac.testing.pytest_plugin",),
         "watchfiles": ("celeriac.worker.reload",),
         "django": ("celeriac.django",),
         # Django's task framework for the releases that have none of their own.

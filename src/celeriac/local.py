@@ -73,6 +73,8 @@ class _Apps:
 
     def __init__(self) -> None:
         self.current: Celeriac | None = None
+        #: Nobody has made it himself.
+        self.is_default = False
         self.make_default: Callable[[], Celeriac] | None = None
 
 
@@ -86,6 +88,7 @@ def get_current_app() -> "Celeriac":
         if _apps.make_default is None:
             raise ImproperlyConfigured("There is no app yet: create one with celeriac.Celeriac('name').")
         app = _apps.current = _apps.make_default()
+        _apps.is_default = True
     return app
 
 
@@ -97,10 +100,16 @@ def known_app() -> "Celeriac | None":
 def set_current_app(app: "Celeriac | None") -> None:
     """Make ``app`` the one that ``current_app`` stands for, in the whole process; None forgets it."""
     _apps.current = app
+    _apps.is_default = False
 
 
 def set_default_app_factory(factory: "Callable[[], Celeriac]") -> None:
-    """Say how to make the app that is used when nobody has made one."""
+    """Say how to make the app that is used when nobody has made one.
+
+    One that another factory has made is forgotten: somebody has looked too early.
+    """
+    if _apps.is_default and factory is not _apps.make_default:
+        set_current_app(None)
     _apps.make_default = factory
 
 

@@ -11,6 +11,7 @@ import pytest
 from celeriac import local, signals
 from celeriac.app.base import Celeriac
 from celeriac.publication import integration
+from celeriac.stand_ins import look_for_stand_ins
 from tests.django.postoffice import POSTOFFICE
 
 _STATE = tempfile.TemporaryDirectory(prefix="postoffice-")
@@ -33,6 +34,7 @@ def pytest_configure() -> None:
     # Tests in other folders know nothing of Django; those here that want the site ask for the fixture `site`.
     local._apps.make_default = before[0]
     vars(integration).update(before[1])
+    look_for_stand_ins(None)
     for signal, receivers in zip(_WATCHED, before[2], strict=True):
         signal.receivers = receivers
 

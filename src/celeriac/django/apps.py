@@ -5,6 +5,7 @@ from django.apps import AppConfig
 from celeriac.django import connections, localization
 from celeriac.django.checks import register_checks
 from celeriac.django.site_app import SiteApp, adopt, site_app
+from celeriac.django.testing_environment import watch_test_environment
 from celeriac.django.transactions import CommitGate
 from celeriac.local import known_app, set_default_app_factory
 from celeriac.publication import integration
@@ -28,3 +29,4 @@ class CeleriacConfig(AppConfig):
         connections.watch_tasks()
         localization.watch_tasks()
         register_checks()
+        watch_test_environment()

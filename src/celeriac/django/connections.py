@@ -10,6 +10,8 @@ among them. Its connections are closed with it, so a task that reads row by row 
 Eager tasks are left alone: they use their caller's connections.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
@@ -18,7 +20,7 @@ from django.db import close_old_connections, connections, reset_queries
 
 from celeriac import signals
 
-__all__ = ["watch_tasks"]
+__all__ = ["left_to_caller", "watch_tasks"]
 
 
 def watch_tasks() -> None:
@@ -27,6 +29,24 @@ def watch_tasks() -> None:
     signals.task_postrun.connect(_after_task)
     for moment in (signals.worker_init, signals.worker_process_init, signals.worker_process_shutdown):
         moment.connect(_close_all)
+
+
+@contextmanager
+def left_to_caller() -> Iterator[None]:
+    """Have the tasks that run inside the ``with`` block use the connections that are there, as eager ones do.
+
+    For tests, which Django's client treats in the same way.
+    """
+    watched = [
+        (signal, receiver)
+        for signal, receiver in ((signals.task_prerun, _before_task), (signals.task_postrun, _after_task))
+        if signal.disconnect(receiver)
+    ]
+    try:
+        yield
+    finally:
+        for signal, receiver in watched:
+            signal.connect(receiver)
 
 
 def _before_task(*, task: Any, **_: object) -> None:

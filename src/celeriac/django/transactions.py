@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from celeriac.publication import Publication, publish_all
 
-__all__ = ["CommitGate", "is_in_transaction"]
+__all__ = ["CommitGate", "is_in_transaction", "is_publish_hook", "number_held"]
 
 
 class CommitGate:
@@ -47,6 +47,23 @@ class CommitGate:
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Say whether an ``atomic`` block is open here. Those that ``TestCase`` puts around a test do not count."""
     return connection.in_atomic_block and any(not block._from_testcase for block in connection.atomic_blocks)  # noqa: SLF001 - the mark Django's own durable blocks go by
+
+
+def is_publish_hook(hook: object) -> bool:
+    """Say whether this commit hook publishes held messages."""
+    return isinstance(hook, _PublishHook)
+
+
+def number_held() -> int:
+    """Return how many messages wait here for a commit."""
+    hooks = [hook for each in connections.all(initialized_only=True) for _, hook, _ in each.run_on_commit]
+    return sum(
+        len(publication.messages)
+        for hook in hooks
+        if isinstance(hook, _PublishHook)
+        for publication in hook.publications
+        if not publication.is_sent
+    )
 
 
 class _PublishHook:
