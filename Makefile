@@ -30,10 +30,11 @@ export CELERIAC_PEER_PYTHON := $(CURDIR)/.venv-peers/bin/python
 unexport DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench docs soak clean environment tools peers newest docs-environment
+.PHONY: help demo demo-check test check format bench docs soak clean environment browser tools peers newest docs-environment
 
 help:
 	@echo "make demo    start the example site, a worker and a mail server; prints the address, Ctrl-C ends it"
+	@echo "make demo-check  walk through the example site in a headless chromium (a minute)"
 	@echo "make test    lint, types and all tests, on two Pythons (some minutes)"
 	@echo "make check   lint and types only"
 	@echo "make format  let ruff put the code in order"
@@ -44,6 +45,9 @@ help:
 
 demo: environment
 	@.venv/bin/python examples/postoffice/demo.py $(ARGUMENTS)
+
+demo-check: browser
+	@.venv/bin/python examples/postoffice/tour.py $(ARGUMENTS)
 
 test: check peers newest
 	.venv/bin/python -m pytest $(TESTS)
@@ -76,6 +80,9 @@ clean:
 
 environment:
 	@scripts/make_environment.sh .venv "$(PYTHON)" demo -e ".[django]" "Django==$(DJANGO_LTS)"
+
+browser: environment
+	@scripts/make_environment.sh .venv "$(PYTHON)" browser -e ".[django]" "Django==$(DJANGO_LTS)" $(BROWSER)
 
 tools: environment
 	@scripts/make_environment.sh .venv "$(PYTHON)" tools -e ".[django,$(EXTRAS)]" "Django==$(DJANGO_LTS)" $(DJANGO_TASKS) $(TOOLS) $(CHECKERS) $(BROWSER)

@@ -1,11 +1,13 @@
 """A small SMTP server that takes its time, as a real one does, and keeps every letter in a maildir.
 
-It listens on this machine only, delivers nothing to anybody, and speaks just enough of RFC 5321 for smtplib.
-The address `nobody@…` it refuses for good.
+It listens on this machine only, delivers nothing to anybody, and speaks just enough of RFC 5321 for smtplib. Two of its
+addresses are difficult: `nobody@…` is refused for good (550); the mailbox of `full@…` is full (452) until a letter
+comes for the third time.
 """
 
 import argparse
 import asyncio
+import collections
 import contextlib
 import email
 import email.policy
@@ -20,19 +22,29 @@ LINE_LIMIT = 64 * 1024
 LETTER_LIMIT = 10 * 1024 * 1024
 
 REFUSED_LOCAL_PART = "nobody"
+FULL_LOCAL_PART = "full"
+#: How often a letter to a full mailbox is refused before there is room for it.
+TIMES_FULL = 2
 _ADDRESS = re.compile(r"(?:FROM|TO):\s*<([^<>\s]*)>", re.IGNORECASE)
+
+
+class PostOffice:
+    """What all conversations share: how slow the post is, the letters it has taken, and those it had no room for."""
+
+    def __init__(self, box: mailbox.Maildir, *, seconds: float) -> None:
+        self.seconds = seconds
+        self.box = box
+        #: How often each letter came to a full mailbox, by its Message-ID.
+        self.found_full: collections.Counter[str] = collections.Counter()
 
 
 class Conversation:
     """One client from greeting to QUIT; may hand in many letters."""
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, seconds: float, box: mailbox.Maildir
-    ) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, office: PostOffice) -> None:
         self._reader = reader
         self._writer = writer
-        self._seconds = seconds
-        self._box = box
+        self._office = office
         self._sender: str | None = None
         self._recipients: list[str] = []
 
@@ -52,6 +64,8 @@ class Conversation:
                     await self._mail(argument)
                 case "RCPT":
                     await self._recipient(argument)
+                case "VRFY":
+                    await self._verify(argument)
                 case "DATA":
                     await self._data()
                 case "QUIT":
@@ -75,12 +89,21 @@ class Conversation:
             await self._say(501, "RCPT TO:<address> is what I understand")
         elif self._sender is None:
             await self._say(503, "MAIL comes first")
-        elif address[1].partition("@")[0].lower() == REFUSED_LOCAL_PART:
+        elif _local_part(address[1]) == REFUSED_LOCAL_PART:
+            await asyncio.sleep(self._office.seconds)
             print(f"refused: {address[1]} does not exist", flush=True)
             await self._say(550, f"5.1.1 {address[1]}: there is no such mailbox")
         else:
             self._recipients.append(address[1])
             await self._say(250, "OK")
+
+    async def _verify(self, address: str) -> None:
+        """Looking an address up takes between one and four times as long as taking a letter, by its first letter."""
+        await asyncio.sleep(self._office.seconds * (1 + ord(address[:1] or "a") % 7 / 2))
+        if _local_part(address) == REFUSED_LOCAL_PART:
+            await self._say(550, f"5.1.1 {address}: there is no such mailbox")
+        else:
+            await self._say(250, f"<{address}>")
 
     async def _data(self) -> None:
         if not self._recipients:
@@ -91,13 +114,23 @@ class Conversation:
         if letter is None:
             await self._say(552, f"A letter has at most {LETTER_LIMIT} bytes")
             return
-        await asyncio.sleep(self._seconds)
+        await asyncio.sleep(self._office.seconds)
         message = email.message_from_bytes(letter, policy=email.policy.default)
-        message["X-Envelope-To"] = ", ".join(self._recipients)
-        self._box.add(message)
-        print(f"took a letter to {', '.join(self._recipients)}", flush=True)
+        recipients = ", ".join(self._recipients)
+        if FULL_LOCAL_PART in map(_local_part, self._recipients) and self._finds_it_full(message["Message-ID"] or ""):
+            self._forget()
+            print(f"refused for now: the mailbox of {recipients} is full", flush=True)
+            await self._say(452, f"4.2.2 {recipients}: the mailbox is full, try again later")
+            return
+        message["X-Envelope-To"] = recipients
+        self._office.box.add(message)
+        print(f"took a letter to {recipients}", flush=True)
         self._forget()
         await self._say(250, "2.0.0 The post has it")
+
+    def _finds_it_full(self, message_id: str) -> bool:
+        self._office.found_full[message_id] += 1
+        return self._office.found_full[message_id] <= TIMES_FULL
 
     async def _letter(self) -> bytes | None:
         """Read up to the line with the dot. None if it was too large."""
@@ -123,10 +156,14 @@ class Conversation:
         await self._writer.drain()
 
 
+def _local_part(address: str) -> str:
+    return address.partition("@")[0].lower()
+
+
 async def serve(*, host: str, port: int, seconds: float, directory: Path) -> None:
     """Take letters until SIGTERM or SIGINT."""
     directory.parent.mkdir(parents=True, exist_ok=True)
-    box = mailbox.Maildir(directory, create=True)
+    office = PostOffice(mailbox.Maildir(directory, create=True), seconds=seconds)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -135,7 +172,7 @@ async def serve(*, host: str, port: int, seconds: float, directory: Path) -> Non
         # A client that is killed, a line longer than the limit (ValueError) or the end of this server (CancelledError)
         # ends the conversation and nothing else.
         with contextlib.suppress(ConnectionError, ValueError, asyncio.CancelledError):
-            await Conversation(reader, writer, seconds=seconds, box=box).run()
+            await Conversation(reader, writer, office).run()
         writer.close()
 
     server = await asyncio.start_server(converse, host, port, limit=LINE_LIMIT)

@@ -16,6 +16,8 @@ from tests.django.postoffice import POSTOFFICE
 
 _STATE = tempfile.TemporaryDirectory(prefix="postoffice-")
 _WATCHED = (
+    signals.before_task_publish,
+    signals.after_task_publish,
     signals.task_prerun,
     signals.task_postrun,
     signals.worker_init,
@@ -47,6 +49,7 @@ def pytest_unconfigure() -> None:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celeriac]:
     """The site's celeriac app as a freshly started site has it, with broker and results in this test's folder."""
     from celeriac.django.site_app import make_site_app
+    from insight import recording
 
     monkeypatch.delenv("CELERIAC_BROKER_URL", raising=False)
     app = make_site_app()
@@ -55,6 +58,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celeriac]:
     )
     previous = local._apps.current
     local.set_current_app(app)
+    recorded = (signals.before_task_publish, signals.after_task_publish)
+    receivers = [signal.receivers for signal in recorded]
+    recording.connect()
     yield app
+    for signal, before in zip(recorded, receivers, strict=True):
+        signal.receivers = before
     app.close()
     local.set_current_app(previous)

@@ -99,11 +99,11 @@ class RunningDemo:
             text: str = answer.read().decode()
             return text
 
-    def send(self, way: str, *, with_wrong_address: bool = False, as_json: bool = True) -> Any:
+    def send(self, way: str, *, difficult: bool = False, as_json: bool = True) -> Any:
         """Press a button: what the script on the page gets, or the page that a browser without script shows."""
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.page())
         assert token
-        fields = {"csrfmiddlewaretoken": token[1]} | ({"wrong_address": "on"} if with_wrong_address else {})
+        fields = {"csrfmiddlewaretoken": token[1]} | ({"difficult": "on"} if difficult else {})
         request = urllib.request.Request(
             urllib.parse.urljoin(self.address, f"send/{way}/"),
             data=urllib.parse.urlencode(fields).encode(),

@@ -1,6 +1,7 @@
 """The example as a person meets it: real processes, a real SMTP server, real HTTP requests."""
 
 import contextlib
+import html
 import http.client
 import os
 import re
@@ -74,19 +75,35 @@ def test_a_letter_shows_its_task_and_its_result(demo: RunningDemo) -> None:
     letter = demo.page(newest_letter(demo, "ada@example.org"))
     assert re.search(r"<code>[0-9a-f-]{36}</code>", letter)
     assert "<code>SUCCESS</code>" in letter
-    assert "sent to ada@example.org" in letter
+    kept = [message for message in demo.letters_kept() if html.escape(message) in letter]
+    assert len(kept) == 1, "the task's result is the Message-ID of the letter that the post has"
     assert "Dear Ada," in letter
 
 
-def test_a_letter_to_a_wrong_address_shows_the_traceback_and_the_other_nine_go_out(demo: RunningDemo) -> None:
-    demo.send("background", with_wrong_address=True)
+def test_one_difficult_address_is_tried_until_it_takes_its_letter_and_the_other_shows_its_error(
+    demo: RunningDemo,
+) -> None:
+    kept = len(demo.letters_kept())
+    demo.send("background", difficult=True)
+    wait_until(lambda: "delayed" in demo.states(), "the letter to the full mailbox to be refused for now")
     demo.wait_for_states("sent", "failed")
     assert sorted(demo.states()) == ["failed", *["sent"] * 9]
+    assert len(demo.letters_kept()) == kept + 9
+    delayed = demo.page(newest_letter(demo, "full@example.org"))
+    assert "The post did not take it at the first 2 attempts." in delayed
+    assert "may have gone out twice" not in delayed
     letter = demo.page(newest_letter(demo, "nobody@example.org"))
     assert "<code>FAILURE</code>" in letter
     assert "there is no such mailbox" in letter
     assert "Traceback (most recent call last)" in letter
     assert "send_letter" in letter
+
+
+def test_in_the_request_nothing_is_tried_again(demo: RunningDemo) -> None:
+    demo.send("request", difficult=True)
+    assert sorted(demo.states()) == ["failed", "failed", *["sent"] * 8]
+    letter = demo.page(newest_letter(demo, "full@example.org"))
+    assert "452 4.2.2" in letter
 
 
 def test_output_is_marked_with_the_name_of_who_says_it(demo: RunningDemo) -> None:

@@ -81,6 +81,27 @@ def test_it_refuses_an_address_that_does_not_exist(server: SmtpServer) -> None:
     assert server.letters() == []
 
 
+def test_a_full_mailbox_has_room_for_a_letter_that_comes_for_the_third_time(server: SmtpServer) -> None:
+    letter = a_letter("full@example.org")
+    letter["Message-ID"] = "<one@example.com>"
+    another = a_letter("full@example.org")
+    with server.client() as client:
+        for _ in range(2):
+            with pytest.raises(smtplib.SMTPDataError, match="full") as refused:
+                client.send_message(letter)
+            assert refused.value.smtp_code == 452
+        client.send_message(letter)
+        with pytest.raises(smtplib.SMTPDataError):
+            client.send_message(another)
+    assert len(server.letters()) == 1
+
+
+def test_it_says_which_addresses_it_knows(server: SmtpServer) -> None:
+    with server.client() as client:
+        assert client.verify("ada@example.org")[0] == 250
+        assert client.verify("nobody@example.org")[0] == 550
+
+
 def test_what_a_client_does_wrong_is_answered_and_harms_nobody_else(server: SmtpServer) -> None:
     with server.client() as client:
         assert client.docmd("DATA")[0] == 503

@@ -8,6 +8,7 @@ from django.test import Client
 
 from celeriac.app.base import Celeriac
 from letters.models import Letter, Mailing
+from letters.post import TemporaryRefusalError
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("site")]
 
@@ -26,7 +27,10 @@ def run_tasks(site: Celeriac) -> None:
 
 def test_the_page_has_two_forms_that_work_without_script(client: Client) -> None:
     page = client.get("/").content.decode()
-    assert re.findall(r'<form [^>]*method="post" action="([^"]+)"', page) == ["/send/request/", "/send/background/"]
+    assert re.findall(r'<form [^>]*method="post" action="(/send/[^"]+)"', page) == [
+        "/send/request/",
+        "/send/background/",
+    ]
     assert "No letters yet" in page
 
 
@@ -77,6 +81,22 @@ def test_a_letter_that_was_being_sent_when_its_worker_died_is_sent_again_and_say
     letter.refresh_from_db()
     assert (letter.state, letter.attempts) == ("sent", 2)
     assert "begun 2 times" in client.get(letter.get_absolute_url()).content.decode()
+
+
+def test_a_letter_that_is_refused_for_now_waits_for_its_next_attempt(client: Client) -> None:
+    letter = Mailing.compose(Mailing.Way.BACKGROUND).letters.all()[0]
+    letter.begin()
+    letter.mark_delayed(TemporaryRefusalError("452 full"))
+    page = client.get(letter.get_absolute_url()).content.decode()
+    assert "waiting for attempt 2" in page
+    assert "452 full" in page
+    assert "may have gone out twice" not in page
+    assert "waiting for attempt 2" in client.get("/").content.decode()
+    letter.begin()
+    letter.mark_sent()
+    page = client.get(letter.get_absolute_url()).content.decode()
+    assert "The post did not take it at the first attempt. Then it did." in page
+    assert "452 full" not in page
 
 
 def test_every_attempt_carries_the_same_message_id(client: Client) -> None:

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 
-#: The SMTP server of this example refuses every address whose local part is this one.
+#: Addresses that the SMTP server of this example refuses: the one for good, the other until the third attempt.
 WRONG_ADDRESS = "nobody@example.org"
+FULL_ADDRESS = "full@example.org"
 
 PEOPLE = (
     ("Ada", "ada@example.org"),
@@ -29,11 +30,12 @@ class Draft(NamedTuple):
     body: str
 
 
-def drafts(number: int, *, with_wrong_address: bool) -> list[Draft]:
-    """The ten letters of mailing `number`; the fourth to an address that does not exist, if asked."""
+def drafts(number: int, *, difficult: bool) -> list[Draft]:
+    """The ten letters of mailing `number`; if asked, two of them to difficult addresses."""
+    difficult_addresses = {3: FULL_ADDRESS, 6: WRONG_ADDRESS} if difficult else {}
     return [
         Draft(
-            recipient=WRONG_ADDRESS if with_wrong_address and position == 4 else address,
+            recipient=difficult_addresses.get(position, address),
             subject=_("Post office, issue %(number)d: hello %(name)s") % {"number": number, "name": name},
             body=_(
                 "Dear %(name)s,\n\n"

@@ -1,6 +1,7 @@
 """The two ways to get ten letters out."""
 
 from letters.models import Mailing
+from letters.post import RefusalError
 from letters.tasks import send_letter
 
 
@@ -9,7 +10,7 @@ def send_in_request(mailing: Mailing) -> None:
     for letter in mailing.letters.select_related("mailing"):
         try:
             letter.send()
-        except OSError as error:  # what smtplib raises, and what a connection that fails raises
+        except RefusalError as error:  # also for now: a request can't wait until there is room
             letter.mark_failed(error)
 
 

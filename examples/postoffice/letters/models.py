@@ -10,9 +10,10 @@ from django.db import models, transaction
 from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from letters import correspondence
+from letters import correspondence, post
 
 
 class Mailing(models.Model):
@@ -34,8 +35,8 @@ class Mailing(models.Model):
         return f"mailing {self.pk} ({self.way})"
 
     @classmethod
-    def compose(cls, way: Way, *, with_wrong_address: bool = False) -> Self:
-        """Write ten letters, all waiting; one of them to an address that does not exist, if asked."""
+    def compose(cls, way: Way, *, difficult: bool = False) -> Self:
+        """Write ten letters, all waiting; two of them to difficult addresses, if asked."""
         with transaction.atomic():
             mailing = cls.objects.create(way=way)
             Letter.objects.bulk_create(
@@ -47,7 +48,7 @@ class Mailing(models.Model):
                     # Known before the task is published: the worker may be done before this request is.
                     task_id=str(uuid.uuid4()) if way == cls.Way.BACKGROUND else "",
                 )
-                for draft in correspondence.drafts(mailing.pk, with_wrong_address=with_wrong_address)
+                for draft in correspondence.drafts(mailing.pk, difficult=difficult)
             )
         return mailing
 
@@ -77,19 +78,20 @@ class Letter(models.Model):
     ::
 
         waiting ── begin ──> sending ── mark_sent ──> sent
-                               │  ^
-                  mark_failed  │  │ begin (the task is run again)
-                               v  │
-                              failed            waiting, sending ── cut_off ──> cut off (only without a task)
+                             │  ^  │
+               mark_delayed  │  │  │ mark_failed
+                             v  │  v
+                         delayed  failed        waiting, sending ── cut_off ──> cut off (only without a task)
 
-    A worker may be killed after the SMTP server took the letter and before that was written down. Its task is then run
-    again, and so is the sending: at least once. `attempts` says so on the letter's page, and both copies carry the same
-    Message-ID.
+    From every state but `sent` it can be begun again: a delayed letter when its task is retried, the others when their
+    task is run once more, because a worker was killed. That may happen after the SMTP server took the letter and before
+    that was written down; then it goes out twice. The letter's page says so, and both copies carry the same Message-ID.
     """
 
     class State(models.TextChoices):
         WAITING = "waiting", _("waiting")
         SENDING = "sending", _("sending")
+        DELAYED = "delayed", _("waiting for another attempt")
         SENT = "sent", _("sent")
         FAILED = "failed", _("failed")
         CUT_OFF = "cut-off", _("cut off")
@@ -101,9 +103,11 @@ class Letter(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     #: How often sending it was begun.
     attempts = models.PositiveSmallIntegerField(default=0)
+    #: How many of these attempts ended with an answer that it is to be tried again later.
+    delays = models.PositiveSmallIntegerField(default=0)
     #: The id of the task that sends it; empty if it is sent in the request.
     task_id = models.CharField(max_length=64, blank=True)
-    #: Why it failed, in one line.
+    #: The newest refusal, in one line.
     error = models.TextField(blank=True)
     begun_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -119,7 +123,19 @@ class Letter(models.Model):
 
     @property
     def is_busy(self) -> bool:
-        return self.state in {self.State.WAITING, self.State.SENDING}
+        return self.state in {self.State.WAITING, self.State.SENDING, self.State.DELAYED}
+
+    @property
+    def state_text(self) -> str:
+        """Its state in words; more than a label where it waits for another attempt."""
+        if self.state == self.State.DELAYED:
+            return gettext("waiting for attempt %(number)d") % {"number": self.attempts + 1}
+        return str(self.State(self.state).label)
+
+    @property
+    def may_be_doubled(self) -> bool:
+        """Whether an attempt ended without an answer, so that nobody knows whether the letter went out with it."""
+        return self.attempts > self.delays + 1
 
     @property
     def message_id(self) -> str:
@@ -129,7 +145,7 @@ class Letter(models.Model):
     def send(self) -> bool:
         """Send it by SMTP. False if it had been sent before.
 
-        Raises what the SMTP library raises; the letter then still counts as being sent, until `mark_failed`.
+        Raises `post.RefusalError`; the letter then still counts as being sent, until `mark_delayed` or `mark_failed`.
         """
         if not self.begin():
             return False
@@ -140,14 +156,14 @@ class Letter(models.Model):
             to=[self.recipient],
             headers={"Message-ID": self.message_id},
         )
-        message.send()
+        post.hand_over(message)
         self.mark_sent()
         return True
 
     def begin(self) -> bool:
         """Count an attempt. False if the letter has been sent already."""
         return self._move(
-            {self.State.WAITING, self.State.SENDING, self.State.FAILED, self.State.CUT_OFF},
+            set(self.State) - {self.State.SENT},
             state=self.State.SENDING,
             attempts=F("attempts") + 1,
             begun_at=timezone.now(),
@@ -161,13 +177,19 @@ class Letter(models.Model):
             {self.State.SENDING, self.State.FAILED}, state=self.State.SENT, finished_at=timezone.now(), error=""
         )
 
+    def mark_delayed(self, error: BaseException | None) -> bool:
+        """Write down why it could not be sent now and will be tried again."""
+        return self._move(
+            {self.State.SENDING}, state=self.State.DELAYED, delays=F("delays") + 1, error=str(error or "")
+        )
+
     def mark_failed(self, error: BaseException) -> bool:
         """Write down why it could not be sent. A letter that was sent stays sent."""
         return self._move(
-            {self.State.WAITING, self.State.SENDING},
+            {self.State.WAITING, self.State.SENDING, self.State.DELAYED},
             state=self.State.FAILED,
             finished_at=timezone.now(),
-            error=f"{type(error).__name__}: {error}",
+            error=str(error) or type(error).__name__,
         )
 
     @classmethod

@@ -9,9 +9,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from celeriac.exceptions import OperationalError
+from insight.task_report import TaskReport
 from letters import delivery
 from letters.models import Letter, Mailing
-from letters.task_report import TaskReport
 
 #: How many mailings the page shows, the newest first.
 MAILINGS_SHOWN = 3
@@ -53,7 +53,7 @@ def send_in_background(request: HttpRequest) -> HttpResponse:
 
 def _send(request: HttpRequest, way: Mailing.Way, deliver: Callable[[Mailing], None]) -> HttpResponse:
     started = time.perf_counter()
-    mailing = Mailing.compose(way, with_wrong_address="wrong_address" in request.POST)
+    mailing = Mailing.compose(way, difficult="difficult" in request.POST)
     error = None
     try:
         deliver(mailing)

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import django
-from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -23,6 +22,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "celeriac.django",  # (c)
     "letters",
+    "experiments",
+    "insight",
 ]
 
 # (c) Celery's names work here: CELERY_ and the name of the setting in capitals.
@@ -80,7 +81,12 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+            ]
+        },
     }
 ]
 STATIC_URL = "static/"
@@ -88,7 +94,7 @@ STATIC_URL = "static/"
 USE_TZ = True
 TIME_ZONE = "UTC"  # the page shows times in the reader's own zone
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English"))]
+LANGUAGES = [("en", "English"), ("ru", "Русский")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 
 LOGGING = {

@@ -2,4 +2,9 @@
 
 from django.urls import include, path
 
-urlpatterns = [path("", include("letters.urls"))]
+urlpatterns = [
+    path("", include("letters.urls")),
+    path("experiments/", include("experiments.urls")),
+    path("tasks/", include("insight.urls")),
+    path("i18n/", include("django.conf.urls.i18n")),
+]

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from letters.models import Letter
 
@@ -16,6 +16,10 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         if number := Letter.cut_off_all():
             self.stdout.write(
-                _("%(number)d letters were cut off: the site was stopped before their request had sent them.")
+                ngettext(
+                    "%(number)d letter was cut off: the site was stopped before its request had sent it.",
+                    "%(number)d letters were cut off: the site was stopped before their request had sent them.",
+                    number,
+                )
                 % {"number": number}
             )

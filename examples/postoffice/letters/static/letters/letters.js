@@ -1,8 +1,8 @@
-// Two things: stop-watches on the buttons, and a page that keeps itself up to date.
-// Without this script the forms work all the same, and a page with letters under way reloads itself.
+// Three things: a page that keeps itself up to date, buttons that do not leave it, and stop-watches.
+// Without this script the forms work all the same, and a page on which something is under way reloads itself.
 "use strict";
 
-const BUSY_INTERVAL = 300; // milliseconds between two looks while letters are under way
+const BUSY_INTERVAL = 300; // milliseconds between two looks while something is under way
 const IDLE_INTERVAL = 3000; // and while nothing happens here; another window may send letters too
 
 // --- The page keeps itself up to date: it asks for itself and takes over what has changed. ---
@@ -30,9 +30,9 @@ async function look() {
     if (!response.ok) throw new Error(response.statusText);
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     showLocalTimes(fresh);
-    for (const element of document.querySelectorAll("main > [data-live]")) {
+    for (const element of document.querySelectorAll("[data-live]")) {
       const newer = fresh.getElementById(element.id);
-      if (newer) update(element, newer);
+      if (newer && !element.parentElement?.closest("[data-live]")) update(element, newer);
     }
     document.body.toggleAttribute("data-busy", fresh.body.hasAttribute("data-busy"));
     notice.textContent = "";
@@ -81,12 +81,38 @@ function showLocalTimes(root) {
 
 document.addEventListener("visibilitychange", () => document.hidden || look());
 
+// --- Buttons that do not leave the page: what they have done is seen at the next look. ---
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.matches("form[data-stay]")) return;
+  event.preventDefault();
+  if (event.submitter?.getAttribute("aria-disabled") === "true" || form.hasAttribute("data-sending")) return;
+  form.setAttribute("data-sending", "");
+  try {
+    // The answer leads to a page that is not needed; `look` asks for this one.
+    await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" });
+  } catch {
+    // `look` finds out, too, that the site does not answer, and says so.
+  } finally {
+    form.removeAttribute("data-sending");
+    look();
+  }
+});
+
 // --- The stop-watches. ---
 
 let runningRequests = 0;
 
+const language = document.documentElement.lang;
+const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+const hundredths = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
 function inWords(milliseconds) {
-  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(2)} s`;
+  const { seconds: inSeconds, milliseconds: inMilliseconds } = document.body.dataset;
+  return milliseconds < 1000
+    ? inMilliseconds.replace("{number}", whole.format(milliseconds))
+    : inSeconds.replace("{number}", hundredths.format(milliseconds / 1000));
 }
 
 async function send(form) {

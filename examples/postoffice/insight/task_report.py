@@ -1,6 +1,7 @@
-"""What is known of a letter's task."""
+"""What is known of a task."""
 
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple, Self
 
 from django.utils.translation import gettext_lazy as _
 
@@ -11,6 +12,7 @@ from celeriac.result import AsyncResult
 _EXPLANATIONS = {
     states.PENDING: _("No worker has begun it yet."),
     states.STARTED: _("A worker is running it."),
+    "PROGRESS": _("A worker is running it."),
     states.RETRY: _("It failed and will be tried again."),
     states.SUCCESS: _("It was run to its end."),
     states.FAILURE: _("It ended with an error."),
@@ -23,23 +25,36 @@ class TaskReport(NamedTuple):
 
     state: str
     explanation: str
-    result: str | None = None
+    #: What the task returned; before that, what it has told of itself.
+    value: Any = None
     error: str | None = None
     traceback: str | None = None
+    done_at: datetime | None = None
 
     @classmethod
-    def read(cls, task_id: str) -> "TaskReport":
+    def read(cls, task_id: str) -> Self:
         """Ask the result store; if it can't be read, `explanation` says why."""
         task_result = AsyncResult(task_id)
         try:
             state = task_result.state
             value = task_result.result
             traceback = task_result.traceback
+            done_at = task_result.date_done
         except CeleriacError as error:
             return cls(state="?", explanation=str(error))
         explanation = str(_EXPLANATIONS.get(state, ""))
-        if state == states.SUCCESS:
-            return cls(state, explanation, result=str(value))
         if isinstance(value, BaseException):
-            return cls(state, explanation, error=f"{type(value).__name__}: {value}", traceback=traceback)
-        return cls(state, explanation)
+            name, text = type(value).__name__, str(value)
+            text = text if text.startswith(name) else f"{name}: {text}"
+            return cls(state, explanation, error=text, traceback=traceback, done_at=done_at)
+        return cls(state, explanation, value=value, done_at=done_at)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing more will happen, or nothing can be known."""
+        return self.state in states.READY_STATES or self.state == "?"
+
+    @property
+    def result(self) -> str | None:
+        """What the task returned, as text; None if it has not."""
+        return str(self.value) if self.state == states.SUCCESS else None
