@@ -2,7 +2,9 @@
 
 import unittest
 from functools import partial
+from importlib import import_module
 
+import django
 from django.db import transaction
 from django.test import SimpleTestCase, TestCase, TransactionTestCase
 from django.utils import translation
@@ -125,6 +127,18 @@ class Running(CeleriacTestMixin, TestCase):
     def test_a_real_engine_is_refused(self):
         with self.assertRaisesRegex(RealEngineError, "celeriac_real_broker = True"):
             broker_from_url(current_app.broker_url)
+
+
+@unittest.skipIf(django.VERSION < (6,), "this Django has no task framework")
+class OfDjangosFramework(CeleriacTestMixin, TestCase):
+    def test_its_tasks_are_asserted_and_run_too(self):
+        count = import_module("orders.framework_tasks").count
+        with transaction.atomic():
+            result = count.enqueue(4)
+        self.assertTaskEnqueued(count, [4], times=1)
+        self.run_enqueued()
+        result.refresh()
+        self.assertEqual(result.return_value, 5)
 
 
 class Transactions(CeleriacTestMixin, TestCase):

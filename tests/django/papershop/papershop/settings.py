@@ -16,6 +16,7 @@ DATABASES = {
     }
     for alias in ("default", "other")
 }
+TASKS = {"default": {"BACKEND": "celeriac.django.TaskBackend"}}
 CELERIAC = {
     "broker_url": f"sqlite:///{os.environ['PAPERSHOP']}/queue.sqlite3",
     "result_backend": f"sqlite:///{os.environ['PAPERSHOP']}/queue.sqlite3",
