@@ -50,8 +50,7 @@ demo-check: browser
 	@.venv/bin/python examples/postoffice/tour.py $(ARGUMENTS)
 
 test: check peers newest
-	.venv/bin/python -m pytest $(TESTS)
-	@scripts/on_newest.sh $(TESTS)
+	@scripts/test.sh $(TESTS)
 
 check: tools
 	.venv/bin/python -m ruff check .
