@@ -50,7 +50,7 @@ demo-check: browser
 	@.venv/bin/python examples/postoffice/tour.py $(ARGUMENTS)
 
 test: check peers newest
-	@scripts/test.sh $(TESTS)
+	.venv/bin/python scripts/test.py $(TESTS)
 
 check: tools
 	.venv/bin/python -m ruff check .
