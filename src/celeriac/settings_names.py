@@ -59,11 +59,17 @@ class Recognised:
     others: dict[str, Any] = field(default_factory=dict)
     #: The same -> the key as it is written.
     others_written_as: dict[str, str] = field(default_factory=dict)
+    #: What names of the namespace begin with.
+    prefix: str = ""
 
     @property
     def old_names(self) -> list[str]:
-        """Names of Celery 3 that were used, sorted."""
-        return sorted(key for key in self.written_as.values() if key in OLD_NAMES)
+        """Names of Celery 3 that were used, sorted.
+
+        Some of them are today's in the namespace ``CELERY``, and no old names there: ``CELERY_TIMEZONE``.
+        """
+        written = self.written_as.items()
+        return sorted(key for name, key in written if key in OLD_NAMES and without_prefix(key, self.prefix) != name)
 
     def add(self, name: str, key: str, value: Any) -> None:
         """Note a setting, unless a better name for it was seen before."""
@@ -152,7 +158,7 @@ def _slip_of(name: str) -> str | None:
 
 
 def _recognise_namespace(source: Mapping[str, Any], prefix: str) -> Recognised:
-    found = Recognised()
+    found = Recognised(prefix=prefix)
     for key, value in source.items():
         if not _begins_with(key, prefix):
             continue

@@ -88,6 +88,7 @@ def test_what_is_wrong_with_a_setting_is_a_sentence(check: Check, number: str) -
 
 def test_names_of_celery_3_are_mentioned(check: Check) -> None:
     assert "CELERY_ACKS_LATE is a name of Celery 3" in check(CELERY_ACKS_LATE=True)["I001"]
+    assert check(CELERY_TIMEZONE="UTC", CELERY_ACCEPT_CONTENT=["json"]) == {}, "what Celery's own guide writes"
 
 
 def test_a_value_of_the_wrong_kind_is_a_sentence(check: Check) -> None:

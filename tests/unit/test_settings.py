@@ -279,6 +279,12 @@ def test_the_namespace_of_django_settings() -> None:
     assert conf.task_always_eager is True
 
 
+def test_a_name_of_the_namespace_is_no_old_name_though_celery_3_had_it_too() -> None:
+    conf = Settings()
+    conf.load({"CELERY_TIMEZONE": "UTC", "CELERY_ACCEPT_CONTENT": ["json"]}, namespace="CELERY")
+    assert conf.deprecated_settings == ()
+
+
 def test_the_namespaces_own_name_wins_over_the_old_one() -> None:
     conf = Settings()
     conf.load({"BROKER_URL": "memory://old", "CELERY_BROKER_URL": "memory://new"}, namespace="CELERY")
