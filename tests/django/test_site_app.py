@@ -67,6 +67,45 @@ def test_a_worker_finds_the_tasks_of_every_installed_app(site: Celeriac) -> None
     assert "letters.tasks.send_letter" in site.tasks
 
 
+IN_MODELS = """
+from beds.tasks import water
+water.delay(1)
+"""
+
+IN_READY = """
+from django.apps import AppConfig
+
+class BedsConfig(AppConfig):
+    name = "beds"
+
+    def ready(self):
+        from beds.tasks import water
+        water.delay(1)
+"""
+
+
+@pytest.mark.parametrize(("module", "source"), [("models", IN_MODELS), ("apps", IN_READY)])
+def test_an_app_listed_before_celeriac_publishes_to_the_sites_broker_while_django_starts(
+    tmp_path: Path, module: str, source: str
+) -> None:
+    for package in ("garden", "beds"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+    url = f"sqlite:///{tmp_path}/early.sqlite3"
+    settings = f"INSTALLED_APPS = ['beds', 'celeriac.django']\nCELERY_BROKER_URL = CELERY_RESULT_BACKEND = '{url}'\n"
+    (tmp_path / "garden" / "settings.py").write_text(settings)
+    (tmp_path / "beds" / "tasks.py").write_text("from celeriac import shared_task\nwater = shared_task(lambda x: x)\n")
+    (tmp_path / "beds" / f"{module}.py").write_text(source)
+    code = """
+import django
+django.setup()
+from celeriac import current_app
+print(current_app.broker_url, current_app.broker.size("celery").ready)
+"""
+    output = run(code, directory=tmp_path, PYTHONPATH=str(tmp_path), DJANGO_SETTINGS_MODULE="garden.settings")
+    assert output == f"{url} 1"
+
+
 def test_without_base_dir_the_file_is_beside_the_projects_package(tmp_path: Path) -> None:
     (tmp_path / "garden").mkdir()
     (tmp_path / "garden" / "settings.py").write_text("INSTALLED_APPS = ['celeriac.django']")

@@ -1,5 +1,7 @@
 """The Django app."""
 
+from typing import Any
+
 from django.apps import AppConfig
 
 from celeriac.django import connections, localization
@@ -18,9 +20,13 @@ class CeleriacConfig(AppConfig):
     label = "celeriac"
     verbose_name = "celeriac"
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Apps listed before this one may publish while their models are imported, or when they are ready."""
+        super().__init__(*args, **options)
+        set_default_app_factory(site_app)
+
     def ready(self) -> None:
         """An app of the project's own, made while the project was imported, stays the current one."""
-        set_default_app_factory(site_app)
         own = known_app()
         if own is not None and not isinstance(own, SiteApp):
             adopt(own)
