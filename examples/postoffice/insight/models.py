@@ -17,7 +17,7 @@ class PublishedMessage(models.Model):
     origin = models.CharField(max_length=200)
     headers = models.JSONField()
     properties = models.JSONField()
-    #: Byte for byte; empty until the broker has taken it.
+    #: Byte for byte.
     body = models.BinaryField(default=b"")
     published_at = models.DateTimeField(default=timezone.now)
 

@@ -6,10 +6,11 @@ They are sent in the process that publishes: the site for a press of a button, t
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils import timezone
-
 from celeriac.signals import after_task_publish, before_task_publish
 from insight.models import PublishedMessage
+
+#: Properties of messages on their way to the broker, by task id.
+_about_to_go: dict[str, dict[str, Any]] = {}
 
 
 def connect() -> None:
@@ -18,23 +19,27 @@ def connect() -> None:
     after_task_publish.connect(note_body, dispatch_uid="insight")
 
 
-def note_properties(sender: str, headers: Mapping[str, Any], properties: Mapping[str, Any], **kwargs: Any) -> None:
-    """Note the head of a message that is about to be published."""
+def note_properties(headers: Mapping[str, Any], properties: Mapping[str, Any], **kwargs: Any) -> None:
+    """Keep in mind what only the signal before the publish tells."""
     address = {"exchange": kwargs["exchange"], "routing_key": kwargs["routing_key"]}
-    PublishedMessage.objects.update_or_create(
+    _about_to_go[headers["id"]] = {**properties, **address}
+
+
+def note_body(sender: str, headers: Mapping[str, Any], body: bytes, **_kwargs: Any) -> None:
+    """Record a message that the broker has taken, in one statement: a request that publishes should stay quick."""
+    message = PublishedMessage(
         task_id=headers["id"],
         retries=headers["retries"],
-        defaults={
-            "task_name": sender,
-            "origin": headers["origin"],
-            "headers": dict(headers),
-            "properties": {**properties, **address},
-        },
+        task_name=sender,
+        origin=headers["origin"],
+        headers=dict(headers),
+        properties=_about_to_go.pop(headers["id"], {}),
+        body=body,
     )
-
-
-def note_body(headers: Mapping[str, Any], body: bytes, **_kwargs: Any) -> None:
-    """Note the body of a message that the broker has taken, with its headers as they were in the end."""
-    PublishedMessage.objects.filter(task_id=headers["id"], retries=headers["retries"]).update(
-        headers=dict(headers), body=body, published_at=timezone.now()
+    # A task that runs again after its process was killed publishes the same retry again.
+    PublishedMessage.objects.bulk_create(
+        [message],
+        update_conflicts=True,
+        unique_fields=("task_id", "retries"),
+        update_fields=("headers", "properties", "body", "published_at"),
     )
