@@ -76,6 +76,8 @@ WRONG = {
     ),
     "W006": ({"accept_content": ["json", "pickle"]}, "lets pickle in"),
     "W008": ({"result_backend": "disabled", "task_track_started": True}, "results are off"),
+    "W013": ({"beat_schedule": {"nightly": {"task": "t", "schedule": 60}}}, "publishes the periodic tasks (nightly)"),
+    "W014": ({"task_default_rate_limit": "10/m"}, "task_default_rate_limit is not kept"),
     "I002": ({"worker_lost_wait": 3}, "worker_lost_wait has no effect"),
 }
 
@@ -228,7 +230,7 @@ def water(): ...
 @shared_task(ignore_result=False)
 def harvest(): ...
 
-@shared_task(track_started=True)
+@shared_task(track_started=True, rate_limit="10/m")
 def weed(): ...
 
 @shared_task(name="dig")
@@ -276,6 +278,7 @@ def test_tasks_are_looked_at_when_deploying_and_not_imported_by_other_commands(t
     assert "(celeriac.E005) The soft time limit of beds.tasks.water (9 s) comes too late" in after
     assert "(celeriac.W009) beds.tasks.harvest has ignore_result=False, and results are off" in after
     assert "(celeriac.W009) beds.tasks.weed has track_started" in after
+    assert "(celeriac.W014) The rate_limit of beds.tasks.weed is not kept" in after
     assert "(celeriac.W010) Two tasks are called 'dig': beds.tasks.dig" in after
     assert "imported: True" in after
 

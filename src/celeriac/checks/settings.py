@@ -13,12 +13,15 @@ from celeriac.worker.options import EXECUTORS
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
 
-__all__ = ["check_settings"]
+__all__ = ["ONE_AT_A_TIME", "check_settings"]
+
+#: The cure for a rate limit that is not kept.
+ONE_AT_A_TIME = "Until then give such tasks a queue of their own, and a worker with --queues and --concurrency 1."
 
 
 def check_settings(app: "Celeriac") -> Iterator[Finding]:
     """Look at all settings. Raises ``ImproperlyConfigured`` when they cannot even be read."""
-    for check in (_names, _values, _limits, _content, _running):
+    for check in (_names, _values, _limits, _content, _running, _later):
         yield from check(app)
 
 
@@ -112,4 +115,24 @@ def _running(app: "Celeriac") -> Iterator[Finding]:
             "task_track_started is on, and results are off, so no state is kept: set result_backend, for example to "
             "the broker's URL.",
             "W008",
+        )
+
+
+def _later(app: "Celeriac") -> Iterator[Finding]:
+    """Find what a later release keeps: nobody should believe that this one does."""
+    entries = {**app.conf.beat_schedule, **app.periodic_tasks}
+    if entries:
+        named = [str(name) for name in entries]
+        shown = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+        yield Finding(
+            Grade.WRONG,
+            f"Nothing publishes the periodic tasks ({shown}): they come in a later release. Until then let cron run "
+            "`celeriac call`, once for each.",
+            "W013",
+        )
+    if app.conf.task_default_rate_limit:
+        yield Finding(
+            Grade.NOTE,
+            f"task_default_rate_limit is not kept: rate limits come in a later release. {ONE_AT_A_TIME}",
+            "W014",
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from celeriac.app.task_options import FromSettings
 from celeriac.checks.finding import Finding, Grade
+from celeriac.checks.settings import ONE_AT_A_TIME
 
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
@@ -18,6 +19,12 @@ def check_tasks(app: "Celeriac") -> Iterator[Finding]:
     """Look at each task, and at those that another of the same name has left without a place."""
     for task in app.tasks.values():
         yield from _limits(app, task)
+        if task.rate_limit and not _is_as_settings_say(task, "rate_limit"):
+            yield Finding(
+                Grade.NOTE,
+                f"The rate_limit of {task.name} is not kept: rate limits come in a later release. {ONE_AT_A_TIME}",
+                "W014",
+            )
     if app.result_backend_url is None:
         yield from _results(app)
     for sentence in app.name_conflicts.values():
