@@ -6,7 +6,7 @@ chain.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar, cast
 
 from celeriac.async_result import AsyncResult
 from celeriac.identifiers import uuid
@@ -162,6 +162,13 @@ class Signature(dict[str, Any], Generic[R]):
         if self.immutable:
             return tuple(self.args), dict(self.kwargs), {**own, **new}
         return (*(args or ()), *self.args), {**self.kwargs, **(kwargs or {})}, {**own, **new}
+
+    def __or__(self, other: object) -> NoReturn:
+        """Celery makes a chain of the two; until there are chains, this is an error, or the dicts would become one."""
+        raise TypeError(
+            f"Chains, as {self!r} | {other!r}, come in a later release. Until then {self.task} can name what follows "
+            "it: apply_async(link=…)."
+        )
 
     def clone(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any

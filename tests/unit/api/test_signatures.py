@@ -77,6 +77,11 @@ def test_freeze_gives_the_id_it_will_have(add: Any) -> None:
     assert sig.delay().id == result.id
 
 
+def test_two_signatures_do_not_silently_become_one(add: Any) -> None:
+    with pytest.raises(TypeError, match=r"Chains, as .*add\(1, 2\) \| .*add\(3\), come in a later release"):
+        add.s(1, 2) | add.s(3)
+
+
 def test_links_are_added_once(add: Any) -> None:
     sig = add.s(1)
     sig.link(add.s(2))
