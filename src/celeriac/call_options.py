@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from celeriac.canvas import Signature
     from celeriac.queues import Exchange, Queue
 
-__all__ = ["FIELDS", "KNOWN", "TO_BE_READ", "CallOptions", "moment_in", "refuse_slips", "refuse_wrong_values"]
+__all__ = [
+    "FIELDS",
+    "KNOWN",
+    "TO_BE_READ",
+    "CallOptions",
+    "moment_in",
+    "refuse_slips",
+    "refuse_wrong_arguments",
+    "refuse_wrong_values",
+]
 
 
 class CallOptions(TypedDict, total=False):
@@ -106,6 +115,14 @@ TO_BE_READ = frozenset(
 _TO_BE_CHECKED = frozenset({"task_id", "priority", "headers"})
 #: Headers that say which call a message is.
 _PROTOCOL_HEADERS = frozenset({"task", "id"})
+
+
+def refuse_wrong_arguments(name: str, args: object, kwargs: object) -> None:
+    """Raise ``TypeError`` for arguments that are no list and dict."""
+    if not isinstance(args, (list, tuple)):
+        raise TypeError(f"The args of {name} must be a list or tuple, not {args!r}; write args=({args!r},).")
+    if not isinstance(kwargs, Mapping):
+        raise TypeError(f"The kwargs of {name} must be a dict, not {kwargs!r}.")
 
 
 def refuse_wrong_values(name: str, options: Mapping[str, Any]) -> None:

@@ -13,7 +13,14 @@ import msgspec
 
 from celeriac import signals
 from celeriac.backends.base import StoredResult
-from celeriac.call_options import FIELDS, TO_BE_READ, moment_in, refuse_slips, refuse_wrong_values
+from celeriac.call_options import (
+    FIELDS,
+    TO_BE_READ,
+    moment_in,
+    refuse_slips,
+    refuse_wrong_arguments,
+    refuse_wrong_values,
+)
 from celeriac.canvas import as_list
 from celeriac.courier import Courier
 from celeriac.exceptions import EncodeError
@@ -61,10 +68,7 @@ class Publisher:
         """
         args = () if args is None else args
         kwargs = {} if kwargs is None else kwargs
-        if not isinstance(args, (list, tuple)):
-            raise TypeError(f"The args of {name} must be a list or tuple, not {args!r}; write args=({args!r},).")
-        if not isinstance(kwargs, Mapping):
-            raise TypeError(f"The kwargs of {name} must be a dict, not {kwargs!r}.")
+        refuse_wrong_arguments(name, args, kwargs)
         frame = current_frame()
         if frame is not None and is_child:
             self._join_family(options, frame)

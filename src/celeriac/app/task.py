@@ -9,7 +9,7 @@ from celeriac.app.eager import run_eagerly, run_eagerly_async, through_serialize
 from celeriac.app.retrying import RetryingTask
 from celeriac.async_result import AsyncResult as Result  # the class has a method of that name
 from celeriac.backends.base import StoredResult
-from celeriac.call_options import CallOptions
+from celeriac.call_options import CallOptions, refuse_wrong_arguments
 from celeriac.canvas import Signature
 from celeriac.courier import BATCH
 from celeriac.eager_result import EagerResult
@@ -238,6 +238,7 @@ class Task(RetryingTask, Generic[P, R]):
 
     def _check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         typing = self.typing
+        refuse_wrong_arguments(self.name, args, kwargs)
         if self.app.strict_typing if typing is None else typing:
             self.plan.arity.check(self.name, args, kwargs)
 

@@ -180,6 +180,13 @@ def test_an_argument_that_cannot_be_sent_is_named(add: Any) -> None:
     assert add.app.broker.size("celery").ready == 0
 
 
+def test_args_that_are_no_list_are_refused_in_a_sentence(add: Any) -> None:
+    with pytest.raises(TypeError, match=r"must be a list or tuple, not 'ab'; write args=\('ab',\)"):
+        add.apply_async(args=("ab"))
+    with pytest.raises(TypeError, match="must be a dict"):
+        add.apply_async(args=(1,), kwargs=[1])
+
+
 @pytest.mark.parametrize(
     ("options", "error", "sentence"),
     [
