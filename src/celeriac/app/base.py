@@ -40,7 +40,7 @@ class Celeriac(AppWithTasks):
         set_as_current: bool = True,
         config_source: Any = None,
         namespace: str | None = None,
-        task_cls: "type[Task[..., Any]] | None" = None,
+        task_cls: "type[Task[..., Any]] | str | None" = None,
         tasks: Any = None,
         autofinalize: bool = True,
         strict_typing: bool = True,

@@ -15,6 +15,7 @@ from celeriac.app.naming import make_name
 from celeriac.app.registry import TaskRegistry
 from celeriac.app.shared import each_finalizer, share
 from celeriac.app.task import P, R, Task
+from celeriac.app.task_class import TaskClassHolder
 from celeriac.canvas import Signature
 from celeriac.exceptions import DuplicateTaskNameWarning, ImproperlyConfigured
 from celeriac.signals import Signal
@@ -24,11 +25,9 @@ __all__ = ["AppWithTasks"]
 TaskType = TypeVar("TaskType", bound=Task[..., Any])
 
 
-class AppWithTasks(ConfiguredApp):
+class AppWithTasks(TaskClassHolder, ConfiguredApp):
     """Makes tasks and knows them by name."""
 
-    #: The class of tasks made by the decorator.
-    task_cls: type[Task[..., Any]] = Task
     autofinalize: bool = True
 
     def __init__(self, changes: Mapping[str, Any], source: Any, namespace: str | None) -> None:
@@ -109,7 +108,7 @@ class AppWithTasks(ConfiguredApp):
                 f"The task {name} asks for pydantic=True, which celeriac does not offer yet: validate the arguments in "
                 "the task itself."
             )
-        kind = base or self.task_cls
+        kind = base or self.Task
         attributes = {
             "name": name,
             "run": fun if bind else staticmethod(fun),

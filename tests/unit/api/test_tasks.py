@@ -115,6 +115,29 @@ def test_an_app_can_have_a_task_class_of_its_own(make_app: Callable[..., Celeria
     assert isinstance(one, Mine)
 
 
+def test_the_class_of_tasks_can_be_named_and_be_the_base_of_others(make_app: Callable[..., Celeriac]) -> None:
+    app = make_app(task_cls=f"{__name__}:Patient")
+    assert app.Task is Patient
+
+    class VeryPatient(app.Task):  # type: ignore[misc,name-defined]
+        max_retries = 99
+
+    @app.task
+    def one() -> None: ...
+
+    @app.task(base=VeryPatient)
+    def two() -> None: ...
+
+    assert (one.max_retries, two.max_retries) == (9, 99)
+    assert isinstance(two, Patient)
+
+
+class Patient(Task[..., object]):
+    """A class of tasks that can be named."""
+
+    max_retries = 9
+
+
 def test_two_functions_of_one_name_warn_and_the_first_stays(app: Celeriac) -> None:
     @app.task(name="twice")
     def first() -> int:
