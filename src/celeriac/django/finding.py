@@ -5,7 +5,7 @@ import os
 
 import django
 from django.apps import apps
-from django.conf import ENVIRONMENT_VARIABLE
+from django.conf import ENVIRONMENT_VARIABLE, settings
 
 from celeriac.app import finding
 from celeriac.app.base import Celeriac
@@ -53,8 +53,9 @@ def _app_of_site(name: str) -> Celeriac:
     app = get_current_app()
     if not apps.is_installed("celeriac.django") and not isinstance(app, SiteApp):
         raise ImproperlyConfigured(
-            f"There is no app in {name!r}: add 'celeriac.django' to INSTALLED_APPS, which gives the site one, or make "
-            "one with `app = Celeriac(...)`."
+            f"There is no app in {name!r}, and 'celeriac.django' is not among the INSTALLED_APPS of the settings "
+            f"{settings.SETTINGS_MODULE}: add it, which gives the site an app, or name other settings in "
+            f"{ENVIRONMENT_VARIABLE}."
         )
     return app
 
