@@ -179,9 +179,6 @@ class Walk:
         yield
         expect(inside).not_to_have_attribute("href", earlier or "")
 
-    def card(self, slug: str) -> Locator:
-        return self.page.locator(f"#{slug}")
-
     def state(self, slug: str) -> Locator:
         return self.page.locator(f"#{slug}-head .state")
 
@@ -240,7 +237,7 @@ class Walk:
     def see_experiments_end(self) -> None:
         """Whoever has pressed all the buttons sees each task come to its own end."""
         self.sees(self.state("failing"), "failed")
-        expect(self.card("failing")).to_contain_text("KeyError: 'postcard'")
+        expect(self.page.locator("#failing-events")).to_contain_text("KeyError: 'postcard'")
         expect(self.page.locator("#failing-traceback")).to_contain_text("Traceback (most recent call last)")
         self.done("the error and its traceback are there")
         # The script replaces the bar as it moves, so it has to be found anew each time.
@@ -249,13 +246,13 @@ class Walk:
             " return bar?.value > 0 && bar.value < 100; }"
         )
         self.done("the progress bar moves")
-        self.sees(self.card("too-slow"), "soft")
+        self.sees(self.page.locator("#too-slow-events"), "soft")
         self.picture("experiments-under-way", whole=False)
         self.sees(self.state("too-slow"), "failed")
-        expect(self.card("too-slow")).to_contain_text("TimeLimitExceeded")
+        expect(self.page.locator("#too-slow-events")).to_contain_text("TimeLimitExceeded")
         self.done("the slow task meets its soft limit, then its hard limit")
         self.sees(self.state("killed"), "done")
-        self.sees(self.card("killed"), "killed")
+        self.sees(self.page.locator("#killed-events"), "killed")
         beginnings = self.page.locator("#killed-events li", has_text=self.text("begins")).all_inner_texts()
         processes = {re.findall(r"\d{2,}", text)[-1] for text in beginnings}
         self.require(len(processes) == 2, f"the killed task begins in two processes, not {processes}")
