@@ -97,6 +97,7 @@ def test_a_letter_that_is_refused_for_now_waits_for_its_next_attempt(client: Cli
     page = client.get(letter.get_absolute_url()).content.decode()
     assert "The post did not take it at the first attempt. Then it did." in page
     assert "452 full" not in page
+    assert "may have gone out twice" not in page
 
 
 def test_every_attempt_carries_the_same_message_id(client: Client) -> None:
