@@ -4,17 +4,16 @@ import random
 import signal
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.django.garden import Garden
+from tests.django.small_site import SiteProcess, SmallSite
 from tests.worker.conftest import wait_until
 
 SETTINGS = """
-import os
+from pathlib import Path
 SECRET_KEY = "x"
 INSTALLED_APPS = ["celeriac.django", "garden"]
-FOLDER = os.environ["FOLDER"]
+FOLDER = Path(__file__).parent.parent
 CELERIAC = {"broker_url": f"sqlite:///{FOLDER}/queue.sqlite3", "task_ignore_result": True}
 DATABASES = {"default": {
     "ENGINE": "django.db.backends.sqlite3",
@@ -39,6 +38,7 @@ def sow(number):
 WEB = """
 import os, sys
 import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "garden.settings"
 django.setup()
 from django.db import connection, transaction
 from garden.tasks import sow
@@ -64,21 +64,27 @@ for number in range(int(sys.argv[2]), int(sys.argv[3])):
 """
 
 
-def run_sql(garden: Garden, *statements: str) -> list[int]:
+def run_sql(site: SmallSite, *statements: str) -> list[int]:
     code = f"""
+import os
+import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "garden.settings"
+django.setup()
 from django.db import connection
 with connection.cursor() as cursor:
     for statement in {statements!r}:
         cursor.execute(statement)
     print(*(row[0] for row in cursor.fetchall()))
 """
-    return [int(number) for number in garden.run(code).split()]
+    done = site.python("-c", code)
+    assert done.returncode == 0, done.stderr
+    return [int(number) for number in done.stdout.split()]
 
 
-def last_begun(garden: Garden) -> int:
+def last_begun(site: SmallSite) -> int:
     """The number of the request begun last; -1 before the first."""
-    path = garden.folder / "begun"
-    return int(path.read_text().split()[-1]) if path.exists() and path.stat().st_size else -1
+    begun = site.path("begun")
+    return int(begun.read_text().split()[-1]) if begun.exists() and begun.stat().st_size else -1
 
 
 @pytest.mark.parametrize(
@@ -88,41 +94,41 @@ def last_begun(garden: Garden) -> int:
 def test_what_is_committed_runs_and_what_is_rolled_back_never_does(
     tmp_path: Path, requests: int, kills_of_web: int, kills_of_worker: int
 ) -> None:
-    garden = Garden(tmp_path, settings=SETTINGS, tasks=TASKS)
-    (tmp_path / "web.py").write_text(WEB)
-    run_sql(garden, "CREATE TABLE committed (number INTEGER)", "CREATE TABLE ran (number INTEGER)")
+    site = SmallSite(tmp_path)
+    site.write("garden/settings.py", SETTINGS)
+    site.write("garden/tasks.py", TASKS)
+    site.write("web.py", WEB)
+    run_sql(site, "CREATE TABLE committed (number INTEGER)", "CREATE TABLE ran (number INTEGER)")
 
-    def start_worker() -> psutil.Popen:
-        return garden.start_worker("--concurrency", "1", "--loglevel", "WARNING")
+    def start_worker() -> SiteProcess:
+        return site.start("-m", "celeriac", "-A", "garden", "worker", "--concurrency", "1", "--loglevel", "WARNING")
 
-    def start_web(first: int) -> psutil.Popen:
-        return garden.start("web.py", "begun", str(first), str(requests))
+    def start_web(first: int) -> SiteProcess:
+        return site.start("web.py", "begun", str(first), str(requests))
 
     try:
         worker, web = start_worker(), start_web(0)
         moments = [(random.randrange(requests * 9 // 10), "web") for _ in range(kills_of_web)]
         moments += [(random.randrange(requests * 9 // 10), "worker") for _ in range(kills_of_worker)]
         for moment, victim in sorted(moments):
-            wait_until(lambda moment=moment: last_begun(garden) >= moment, f"request {moment} begun")
+            wait_until(lambda moment=moment: last_begun(site) >= moment, f"request {moment} begun")
             if victim == "web":
-                web.send_signal(signal.SIGKILL)
-                web.wait()
-                web = start_web(last_begun(garden) + 1)
+                web.end(signal.SIGKILL)
+                web = start_web(last_begun(site) + 1)
             else:
-                worker.send_signal(signal.SIGKILL)
-                worker.wait()
+                worker.end(signal.SIGKILL)
                 worker = start_worker()
-        assert web.wait(60) == 0
-        committed = set(run_sql(garden, "SELECT number FROM committed"))
+        assert web.process.wait(60) == 0
+        committed = set(run_sql(site, "SELECT number FROM committed"))
 
         def ran() -> set[int]:
-            return set(run_sql(garden, "SELECT number FROM ran"))
+            return set(run_sql(site, "SELECT number FROM ran"))
 
         # Killed between its commit and its publish a process loses the messages of that one transaction: documented.
         wait_until(lambda: len(committed - ran()) <= kills_of_web, "all ran", patience=60)
         assert ran() <= committed
     finally:
-        garden.close()
+        site.close()
     assert not any(number % 2 for number in committed)
     assert len(committed) >= requests // 2 - kills_of_web
-    assert "is not committed" not in garden.log
+    assert not any("is not committed" in log.read_text() for log in tmp_path.glob("process-*.log"))

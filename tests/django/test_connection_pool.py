@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.django.garden import Garden
+from tests.django.small_site import SmallSite
 
 HOST, PORT = os.environ.get("PGHOST", "127.0.0.1"), int(os.environ.get("PGPORT", "5432"))
 
 SETTINGS = f"""
 import os
+from pathlib import Path
 SECRET_KEY = "x"
 INSTALLED_APPS = ["celeriac.django", "garden"]
-FOLDER = os.environ["FOLDER"]
+FOLDER = Path(__file__).parent.parent
 CELERIAC = {{"broker_url": f"sqlite:///{{FOLDER}}/queue.sqlite3", "result_backend": f"sqlite:///{{FOLDER}}/queue.sqlite3"}}
 DATABASES = {{
     alias: {{
@@ -55,7 +56,10 @@ async def look_async(alias):
 """
 
 LOOK = """
-import json
+import json, os
+import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "garden.settings"
+django.setup()
 from garden.tasks import look, look_async
 results = [task.delay(alias) for task in (look, look_async) for alias in ["default", "other"] * 30]
 print(json.dumps([result.get(timeout=60) for result in results]))
@@ -63,7 +67,10 @@ print(json.dumps([result.get(timeout=60) for result in results]))
 
 #: Of those processes, the connections that the server still has.
 LEFT = """
-import time
+import os, time
+import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "garden.settings"
+django.setup()
 from django.db import connection
 deadline = time.monotonic() + 20
 while True:
@@ -92,18 +99,21 @@ def postgresql() -> None:
 
 @pytest.mark.usefixtures("postgresql")
 def test_a_child_keeps_its_pools_from_task_to_task_within_their_size_and_closes_them_at_its_end(tmp_path: Path) -> None:
-    garden = Garden(tmp_path, settings=SETTINGS, tasks=TASKS)
+    site = SmallSite(tmp_path)
+    site.write("garden/settings.py", SETTINGS)
+    site.write("garden/tasks.py", TASKS)
     try:
-        worker = garden.start_worker("--concurrency", "2")
-        seen = [tuple(pair) for pair in json.loads(garden.run(LOOK))]
+        worker = site.start("-m", "celeriac", "-A", "garden", "worker", "--concurrency", "2")
+        looked = site.python("-c", LOOK)
+        assert looked.returncode == 0, looked.stderr
+        seen = [tuple(pair) for pair in json.loads(looked.stdout)]
         pids = {pid for pid, _ in seen}
         for pid in pids:
             # Two aliases with two connections each, for 60 tasks a child: they are used again.
             assert len({connection for of, connection in seen if of == pid}) <= 4
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(30) == 0
-        assert garden.run(LEFT.format(pids=sorted(pids))).strip() == "0"
+        assert worker.end(signal.SIGTERM) == 0
+        assert site.python("-c", LEFT.format(pids=sorted(pids))).stdout.strip() == "0"
     finally:
-        garden.close()
-    assert "Traceback" not in garden.log
-    assert "PoolTimeout" not in garden.log
+        site.close()
+    assert "Traceback" not in worker.log
+    assert "PoolTimeout" not in worker.log
