@@ -39,6 +39,9 @@ class _Kind(NamedTuple):
 _BROKER = _Kind("broker", "broker_url", BROKERS)
 _BACKEND = _Kind("result backend", "result_backend", BACKENDS)
 
+#: Schemes of engines that are planned.
+_LATER = frozenset({"amqp", "amqps", "postgresql", "pyamqp", "redis", "rediss", "rpc", "sentinel"})
+
 #: Celery's names for what is called otherwise here.
 _ALIASES = {"cache+memory": "memory", "db+sqlite": "sqlite"}
 
@@ -110,5 +113,7 @@ def _unknown_scheme(scheme: str, kind: _Kind) -> str:
     known = sorted(kind.classes)
     close = difflib.get_close_matches(scheme, known, n=1)
     guess = f" Did you mean {close[0]}://?" if close else ""
+    if scheme in _LATER:
+        guess = " One comes in a later release."
     choices = ", ".join(f"{name}://" for name in known)
     return f"celeriac has no {kind.noun} for {scheme}:// URLs.{guess} Set {kind.setting} to one of: {choices}."

@@ -88,7 +88,7 @@ def test_a_setting_of_the_wrong_kind(project: Project):
 URLS = {
     "no-url": "has no scheme",
     "sqlit:///x.db": "Did you mean sqlite://?",
-    "redis://localhost": "celeriac has no broker for redis:// URLs",
+    "redis://localhost": "celeriac has no broker for redis:// URLs. One comes in a later release.",
     "sqlite://x.db": "write sqlite:///x.db",
     "memory://": "lives inside one process",
 }

@@ -93,6 +93,11 @@ def test_names_of_celery_3_are_mentioned(check: Check) -> None:
     assert check(CELERY_TIMEZONE="UTC", CELERY_ACCEPT_CONTENT=["json"]) == {}, "what Celery's own guide writes"
 
 
+def test_a_scheduler_that_keeps_its_entries_elsewhere_is_noticed_too(check: Check) -> None:
+    path = "django_celery_beat.schedulers:DatabaseScheduler"
+    assert f"periodic tasks (those of {path})" in check(CELERY_BEAT_SCHEDULER=path)["W013"]
+
+
 def test_a_value_of_the_wrong_kind_is_a_sentence(check: Check) -> None:
     assert "task_time_limit must be a number of seconds" in check({"task_time_limit": "soon"})["E004"]
 

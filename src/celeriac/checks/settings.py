@@ -120,9 +120,10 @@ def _running(app: "Celeriac") -> Iterator[Finding]:
 
 def _later(app: "Celeriac") -> Iterator[Finding]:
     """Find what a later release keeps: nobody should believe that this one does."""
-    entries = {**app.conf.beat_schedule, **app.periodic_tasks}
-    if entries:
-        named = [str(name) for name in entries]
+    named = [str(name) for name in (*app.conf.beat_schedule, *app.periodic_tasks)]
+    if not named and app.conf.value_set_for("beat_scheduler"):
+        named = [f"those of {app.conf.beat_scheduler}"]
+    if named:
         shown = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
         yield Finding(
             Grade.WRONG,
