@@ -530,7 +530,7 @@ _TASK = (
         "task_queues",
         (Kind.MAPPING, Kind.LIST),
         None,
-        "The queues there are: a list of `Queue`, or a dict of name to its options.",
+        "The queues there are: a list of `celeriac.queues.Queue`, or a dict of name to its options.",
     ),
     _declare(
         "task_queue_max_priority", INTEGER, None, "RabbitMQ: the highest priority of queues that name none.", minimum=0
