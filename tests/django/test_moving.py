@@ -22,13 +22,18 @@ FILES = {
         import os
 
         from celery import Celery
-        from celery.signals import task_failure, task_prerun
+        from celery.signals import task_failure, task_prerun, worker_ready
 
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "garden.settings")
 
         app = Celery("garden")
         app.config_from_object("django.conf:settings", namespace="CELERY")
         app.autodiscover_tasks()
+
+
+        @worker_ready.connect
+        def greet(sender, **more):
+            print(f"ready {sender.hostname} {sender.app.main}")
 
 
         @task_prerun.connect
@@ -163,8 +168,8 @@ def test_a_project_of_celerys_guide_is_moved_by_the_steps_of_the_page(site: Smal
     move(site.directory)
     checked = site.manage("check")
     assert "no issues" in checked.stdout + checked.stderr, "a moved project hears nothing"
-    worker = site.start("-m", "celeriac", "-A", "garden", "worker", "-l", "INFO", "-Q", "celery,harvest", "-c", "1")
-    worker.wait_for("is ready")
+    worker = site.start("-m", "celeriac", "-A", "garden", "worker", "-n", "w1@h", "-l", "INFO", "-Q", "celery,harvest")
+    worker.wait_for("ready w1@h garden")
     seen = site.python("visit.py")
     assert seen.stdout.splitlines() == ["SUCCESS [2, True]", "FAILURE mildew"], seen.stderr
     worker.wait_for("reaped rose")

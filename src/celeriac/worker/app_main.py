@@ -7,6 +7,7 @@ import os
 import socket
 import traceback
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSender:
+    """What receivers of the worker's signals get as their sender: what they want of Celery's objects there."""
+
+    hostname: str
+    app: "Celeriac"
+
+
 def main(argument: bytes, descriptors: list[int]) -> None:
     """Be the app process. The descriptor is a stream socket to the node."""
     forked.watch()
@@ -41,27 +50,28 @@ def main(argument: bytes, descriptors: list[int]) -> None:
         _send(stream, BootFailed(f"{type(error).__name__}: {error}", traceback.format_exc()))
         raise SystemExit(1) from error
     set_up_log(app, boot)
-    signals.celeryd_init.send(sender=boot.hostname, instance=None, conf=app.conf, options={})
-    signals.worker_init.send(sender=None)
+    worker = WorkerSender(hostname=boot.hostname, app=app)
+    signals.celeryd_init.send(sender=boot.hostname, instance=worker, conf=app.conf, options={})
+    signals.worker_init.send(sender=worker)
     _send(stream, facts)
     try:
         while True:
             for frame in read_blocking(stream):
-                _answer(stream, frame)
+                _answer(stream, frame, worker)
     except (EOFError, OSError):
         # The node has closed the stream: that is the order to end.
         app.close()
 
 
-def _answer(stream: socket.socket, frame: Frame) -> None:
+def _answer(stream: socket.socket, frame: Frame, worker: WorkerSender) -> None:
     if isinstance(frame, Ping):
         _send(stream, Pong())
     elif isinstance(frame, Lifecycle):
         moment = getattr(signals, frame.moment)
         if frame.moment == "worker_shutting_down":
-            moment.send(sender=None, sig="SIGTERM", how="warm", exitcode=0)
+            moment.send(sender=worker.hostname, sig="SIGTERM", how="warm", exitcode=0)
         else:
-            moment.send(sender=None)
+            moment.send(sender=worker)
 
 
 def _send(stream: socket.socket, frame: Frame) -> None:
