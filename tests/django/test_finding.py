@@ -154,6 +154,22 @@ print(web is worker, web.conf.worker_hijack_root_logger, web.broker_url)
     assert run_in_site(code, directory=folder, **places) == expected
 
 
+@pytest.mark.parametrize("module", ["garden.production", "garden.settings_of.production"])
+def test_a_celery_py_is_found_whatever_the_settings_are_called(folder: Path, module: str) -> None:
+    (folder / "garden" / "celery.py").write_text(OWN_APP)
+    settings = folder.joinpath(*module.split(".")).with_suffix(".py")
+    settings.parent.mkdir(exist_ok=True)
+    (folder / "garden" / "settings.py").rename(settings)
+    code = """
+import django
+django.setup()
+from celeriac import current_app
+print(type(current_app._get_current_object()).__name__, current_app.main)
+"""
+    places = {"PYTHONPATH": str(folder), "DJANGO_SETTINGS_MODULE": module}
+    assert run_in_site(code, directory=folder, **places) == "Celeriac garden"
+
+
 def test_a_celery_py_with_another_package_s_app_leaves_the_site_its_own(folder: Path) -> None:
     (folder / "garden" / "celery.py").write_text("app = object()")
     code = """

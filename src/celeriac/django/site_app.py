@@ -46,21 +46,31 @@ class SiteApp(Celeriac):
 
 
 def site_app() -> Celeriac:
-    """Return the app of this site: the one in the module ``celery`` beside the settings, or one made from the settings.
+    """Return the app of this site: the one in the module ``celery`` beside or above the settings, or one made of them.
 
     So every process of the site has the same, also where the project's package does not import its ``celery.py``.
     Raises what importing that module raises, and what ``make_site_app`` raises.
     """
-    package = (getattr(settings, "SETTINGS_MODULE", None) or "").rpartition(".settings")[0]
-    if package and importlib.util.find_spec(f"{package}.celery") is not None:
+    module = _celery_module()
+    if module:
         try:
-            own = find_app(f"{package}.celery")
+            own = find_app(module)
         except ImproperlyConfigured:
             pass  # it has another's app, such as Celery's own
         else:
             adopt(own)
             return own
     return make_site_app()
+
+
+def _celery_module() -> str:
+    """Return the name of the module ``celery`` in the innermost package around the settings that has one, or ''."""
+    package = (getattr(settings, "SETTINGS_MODULE", None) or "").rpartition(".")[0]
+    while package:
+        if importlib.util.find_spec(f"{package}.celery") is not None:
+            return f"{package}.celery"
+        package = package.rpartition(".")[0]
+    return ""
 
 
 def make_site_app() -> SiteApp:
