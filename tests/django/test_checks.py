@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core import mail
 from django.core.checks import registry
 from django.test import override_settings
@@ -197,6 +198,15 @@ def test_the_deployment_check_looks_at_debug_and_at_what_a_power_cut_takes(check
     assert "?synchronous=full" in found["I004"]
     safe = {"broker_url": f"sqlite:///{tmp_path}/queue.sqlite3?synchronous=full"}
     assert check(safe, DEBUG=False, deploy=True) == {}
+
+
+def test_a_sqlite_database_in_which_tasks_get_in_each_others_way_is_noted(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for options in ({}, {"transaction_mode": "DEFERRED"}):
+        monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", options)
+        assert "'transaction_mode': 'IMMEDIATE' to the OPTIONS of DATABASES['default']" in check(deploy=True)["I005"]
+        assert "I005" not in check(), "while developing nobody needs to hear it with every command"
 
 
 def test_other_apps_checks_can_be_asked_for_alone(check: Check) -> None:

@@ -24,7 +24,13 @@ from celeriac.checks.finding import ADDITIONAL, Finding, Grade
 from celeriac.checks.settings import check_settings
 from celeriac.checks.tasks import check_tasks
 from celeriac.django.mail_checks import check_mail
-from celeriac.django.site_checks import check_names, check_prefix, check_site_settings, check_tasks_setting
+from celeriac.django.site_checks import (
+    check_databases,
+    check_names,
+    check_prefix,
+    check_site_settings,
+    check_tasks_setting,
+)
 from celeriac.exceptions import CeleriacError
 from celeriac.local import get_current_app
 from celeriac.sqlite.location import Location
@@ -91,7 +97,7 @@ def _django_findings() -> Iterator[Finding]:
 
 def _for_doctor() -> Iterator[Finding]:
     """Yield what the doctor cannot know without Django."""
-    found = [*check_prefix(), *check_site_settings(), *_django_findings()]
+    found = [*check_prefix(), *check_site_settings(), *check_databases(), *_django_findings()]
     if not any(each.grade is Grade.WRONG for each in found):
         yield Finding(Grade.OK, f"Django {get_version()}; its settings are in order.")
     yield from found
@@ -107,6 +113,7 @@ def _deployment_findings() -> Iterator[Finding]:
             "W012",
         )
     yield from _durability(app)
+    yield from check_databases()
     try:
         app.import_task_modules()
     except Exception as error:  # noqa: BLE001 - code of the user's

@@ -13,7 +13,7 @@ from celeriac.config_loading import read_source
 from celeriac.django.site_settings import wrong_keys, wrong_names
 from celeriac.settings_names import recognise, suggestion
 
-__all__ = ["check_names", "check_prefix", "check_site_settings", "check_tasks_setting"]
+__all__ = ["check_databases", "check_names", "check_prefix", "check_site_settings", "check_tasks_setting"]
 
 TASK_BACKEND = "celeriac.django.TaskBackend"
 #: How alike a wrong path must be to be taken for a slip of ours (0 to 1).
@@ -47,6 +47,20 @@ def check_site_settings() -> Iterator[Finding]:
             "comes twice. celeriac reads them in TIME_ZONE. Set USE_TZ = True.",
             "I003",
         )
+
+
+def check_databases() -> Iterator[Finding]:
+    """Find SQLite databases in which tasks that read before they write fail when two do so at once."""
+    for alias, database in settings.DATABASES.items():
+        mode = (database.get("OPTIONS") or {}).get("transaction_mode") or "DEFERRED"
+        if str(database.get("ENGINE")).endswith("sqlite3") and mode.upper() == "DEFERRED":
+            yield Finding(
+                Grade.NOTE,
+                f"The database {alias!r} is SQLite's, and its transactions ask for the right to write when they first "
+                "write: where several tasks do so at once, some fail with 'database is locked'. Add "
+                f"'transaction_mode': 'IMMEDIATE' to the OPTIONS of DATABASES[{alias!r}].",
+                "I005",
+            )
 
 
 def check_tasks_setting(app: Celeriac) -> Iterator[Finding]:
