@@ -22,7 +22,7 @@ FILES = {
         import os
 
         from celery import Celery
-        from celery.signals import task_failure, task_prerun, worker_ready
+        from celery.signals import task_failure, task_prerun, worker_process_init, worker_ready
 
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "garden.settings")
 
@@ -34,6 +34,11 @@ FILES = {
         @worker_ready.connect
         def greet(sender, **more):
             print(f"ready {sender.hostname} {sender.app.main}")
+
+
+        @worker_process_init.connect
+        def prepare(sender=None, **more):
+            print(f"child of {sender}")
 
 
         @task_prerun.connect
@@ -169,7 +174,7 @@ def test_a_project_of_celerys_guide_is_moved_by_the_steps_of_the_page(site: Smal
     checked = site.manage("check")
     assert "no issues" in checked.stdout + checked.stderr, "a moved project hears nothing"
     worker = site.start("-m", "celeriac", "-A", "garden", "worker", "-n", "w1@h", "-l", "INFO", "-Q", "celery,harvest")
-    worker.wait_for("ready w1@h garden")
+    worker.wait_for("ready w1@h garden").wait_for("child of w1@h")
     seen = site.python("visit.py")
     assert seen.stdout.splitlines() == ["SUCCESS [2, True]", "FAILURE mildew"], seen.stderr
     worker.wait_for("reaped rose")

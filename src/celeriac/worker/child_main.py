@@ -34,7 +34,7 @@ def main(argument: bytes, descriptors: list[int]) -> None:
         lane.send([BootFailed(_sentence(error), traceback.format_exc())])
         raise SystemExit(1) from error
     set_up_log(app, boot)
-    signals.worker_process_init.send(sender=None)
+    signals.worker_process_init.send(sender=boot.hostname)
     # Their modules are imported now, so that the first task need not wait for that; nothing connects yet.
     _ = app.broker, app.backend
     outbox, async_outbox = Outbox(lane.send), Outbox(async_lane.send)
