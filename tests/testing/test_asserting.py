@@ -110,6 +110,12 @@ def test_eager_tasks_are_named_as_the_reason(app: Celeriac, tasks: TaskRecorder,
     assert "task_always_eager is set" in complaint(tasks.assert_enqueued, send)
 
 
+def test_an_eager_app_that_is_not_the_tasks_is_not_the_reason(tasks: TaskRecorder, send) -> None:
+    with Celeriac("elsewhere", set_as_current=False, task_always_eager=True) as other:
+        assert other.conf.task_always_eager
+        assert "task_always_eager" not in complaint(tasks.assert_enqueued, send)
+
+
 def test_how_often_is_compared(tasks: TaskRecorder, send) -> None:
     send.delay(7)
     send.delay(7)

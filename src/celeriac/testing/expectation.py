@@ -40,6 +40,8 @@ class Expectation:
             args = task.args if args is None else args
             kwargs = task.kwargs if kwargs is None else kwargs
         self.name = _name_of(task)
+        #: Where its calls are published, unless somebody publishes them elsewhere.
+        self.app = task.app if isinstance(task, Task) else get_current_app()
         self.args = None if args is None else list(args)
         self.kwargs = None if kwargs is None else dict(kwargs)
         self.options = {("id" if name == "task_id" else name): value for name, value in options.items()}
