@@ -3,7 +3,8 @@
 # Everything is installed below this directory, at the versions of constraints.txt:
 #   .venv         the oldest suitable Python present (3.11 where there is one), Django 5.2: what `demo` and `test` use
 #   .venv-newest  the newest Python present, the newest Django
-#   .venv-peers   a real Celery and Huey, which interop tests and benchmarks run beside
+#   .venv-peers   a real Celery, Flower and Huey, which interop tests and benchmarks run beside
+#   .node-peer    a client of Celery's for Node.js, for interop tests; only where there is an npm
 #   .venv-docs    Sphinx
 # PYTHON=/path/to/python3 chooses the interpreter of all but .venv-newest, NEWEST_PYTHON=... that one's.
 
@@ -26,11 +27,12 @@ BROWSER := playwright
 EXTRAS := msgpack,yaml,reload,zstd,brotli
 
 export CELERIAC_PEER_PYTHON := $(CURDIR)/.venv-peers/bin/python
+export CELERIAC_NODE_PEER := $(CURDIR)/.node-peer
 # A project elsewhere may have set it; this one's tests and demo bring their own settings.
 unexport DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test check format bench docs soak clean environment browser tools peers newest docs-environment
+.PHONY: help demo demo-check test check format bench docs soak clean environment browser tools peers node-peer newest docs-environment
 
 help:
 	@echo "make demo    start the example site, a worker and a mail server; prints the address, Ctrl-C ends it"
@@ -49,7 +51,7 @@ demo: environment
 demo-check: browser
 	@.venv/bin/python examples/postoffice/tour.py $(ARGUMENTS)
 
-test: check peers newest
+test: check peers node-peer newest
 	.venv/bin/python scripts/test.py $(TESTS)
 
 check: tools
@@ -73,7 +75,7 @@ docs: docs-environment
 	@echo "Built: site/index.html"
 
 clean:
-	rm -rf .venv .venv-newest .venv-peers .venv-docs .venv*.lock site build dist
+	rm -rf .venv .venv-newest .venv-peers .venv-docs .venv*.lock .node-peer site build dist
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -91,7 +93,10 @@ newest:
 		"Django==$(DJANGO_NEWEST); python_version >= '3.12'" $(TOOLS)
 
 peers:
-	@scripts/make_environment.sh .venv-peers "$(PYTHON)" peers "celery==5.7.*" huey
+	@scripts/make_environment.sh .venv-peers "$(PYTHON)" peers "celery[redis]==5.7.*" flower huey
+
+node-peer:
+	@scripts/make_node_peer.sh .node-peer celery-node@0.5.9
 
 docs-environment:
 	@scripts/make_environment.sh .venv-docs "$(PYTHON)" docs -e ".[django]" "Django==$(DJANGO_LTS)" Sphinx myst-parser furo
