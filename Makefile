@@ -24,7 +24,7 @@ TOOLS := pytest pytest-django pytest-timeout hypothesis psutil psycopg[binary,po
 CHECKERS := ruff mypy pyright[nodejs]
 # Needs a chromium beside it (Debian: apt-get install chromium); without one its tests are skipped.
 BROWSER := playwright
-EXTRAS := msgpack,yaml,reload,zstd,brotli
+EXTRAS := redis,msgpack,yaml,reload,zstd,brotli
 
 export CELERIAC_PEER_PYTHON := $(CURDIR)/.venv-peers/bin/python
 export CELERIAC_NODE_PEER := $(CURDIR)/.node-peer

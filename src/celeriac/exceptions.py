@@ -8,7 +8,8 @@
     ├── SecurityError
     ├── OperationalError                 the broker or result store is away, full or damaged
     │   ├── BrokerUnavailable
-    │   │   └── PublishUnconfirmed       the publish may or may not have arrived
+    │   │   ├── PublishUnconfirmed       the publish may or may not have arrived
+    │   │   └── MessageRefused           the broker will never take it: its queue is full, or is not there
     │   └── BackendError
     │       ├── BackendGetMetaError
     │       └── BackendStoreError
@@ -46,6 +47,7 @@ The names are Celery's (``celery/exceptions.py``, some of which come from kombu 
 """
 
 import builtins
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -76,6 +78,7 @@ __all__ = [
     "MailNotSent",
     "MailRefused",
     "MaxRetriesExceededError",
+    "MessageRefused",
     "NotConfigured",
     "NotRegistered",
     "OperationalError",
@@ -129,11 +132,20 @@ class OperationalError(CeleriacError):
 
 
 class BrokerUnavailable(OperationalError):
-    """The broker did not take the message: nothing was published."""
+    """The broker did not take the messages: none was published, or only those whose ids are in ``published``."""
+
+    def __init__(self, *args: Any, published: Sequence[str] = ()) -> None:
+        super().__init__(*args)
+        #: Ids of the messages that are in all the same: not to be published again.
+        self.published = tuple(published)
 
 
 class PublishUnconfirmed(BrokerUnavailable):
     """The broker did not answer in time: the message may or may not have been published."""
+
+
+class MessageRefused(BrokerUnavailable):
+    """The broker will not take the message, now or later: its queue is full or is not there, or it is too large."""
 
 
 class BackendError(OperationalError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from celeriac.exceptions import ImproperlyConfigured, QueueNotFound
 
-__all__ = ["Binding", "Exchange", "Queue", "Queues"]
+__all__ = ["Binding", "Exchange", "Queue", "Queues", "topic_matches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Binding:
             case "fanout":
                 return True
             case "topic":
-                return _topic_matches(tuple(self.routing_key.split(".")), tuple(routing_key.split(".")))
+                return topic_matches(self.routing_key, routing_key)
             case _:
                 return self.routing_key == routing_key
 
@@ -299,6 +299,11 @@ def _attributes_of(value: Any, kind: type) -> dict[str, Any]:
     """Return what ``value`` has of the fields of ``kind``."""
     names = [part.name for part in fields(kind)]
     return {name: getattr(value, name) for name in names if getattr(value, name, None) is not None}
+
+
+def topic_matches(pattern: str, routing_key: str) -> bool:
+    """Say whether a topic exchange's pattern takes a routing key: ``*`` is one word, ``#`` any number of them."""
+    return _topic_matches(tuple(pattern.split(".")), tuple(routing_key.split(".")))
 
 
 @lru_cache(maxsize=1024)

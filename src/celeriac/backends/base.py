@@ -7,7 +7,7 @@ The promises every engine keeps:
 
 * A result whose ``store`` returned can be fetched, by every process, until it expires.
 * A stored SUCCESS is final: no later result of that task replaces it (Celery's rule, ``celery/backends/base.py``).
-* A result of an earlier execution never replaces that of a later one.
+* A result of an earlier execution never replaces that of a later one, unless it is the first final one.
 """
 
 from abc import ABC, abstractmethod
@@ -47,7 +47,8 @@ def may_replace(new: StoredResult, old: StoredResult) -> bool:
     """Say whether a new result takes the place of the one that is there: the rule every engine follows."""
     if old.state == states.SUCCESS:
         return False
-    return new.execution == 0 or new.execution >= old.execution
+    # Where executions are told by clocks, which differ, the last word must not be lost to an older "has begun".
+    return new.execution == 0 or new.execution >= old.execution or (new.ready and not old.ready)
 
 
 class ChordProgress(Struct, frozen=True, kw_only=True):
@@ -91,11 +92,11 @@ class ResultBackend(ABC):
         """Return what is known of these tasks; an id nobody knows is missing from the answer."""
 
     @abstractmethod
-    def wait(self, task_ids: Sequence[str], timeout: float) -> dict[str, StoredResult]:
-        """Wait until at least one of these tasks is ready, or ``timeout`` seconds have passed.
+    def wait(self, task_ids: Sequence[str], timeout: float, minimum: int = 1) -> dict[str, StoredResult]:
+        """Wait until ``minimum`` of these tasks (all, if they are fewer) are ready, or ``timeout`` seconds have passed.
 
-        Returns those that are ready, at once if some are already; empty after the timeout. Polls nothing more often
-        than about once a second. Safe from many threads at once. May return earlier, with nothing, after ``wake``.
+        Returns those that are ready, which after the timeout are fewer, perhaps none. Polls nothing more often than
+        about once a second. Safe from many threads at once. May return earlier, with fewer, after ``wake``.
         """
 
     def wake(self) -> None:

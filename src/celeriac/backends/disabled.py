@@ -32,7 +32,7 @@ class DisabledBackend(ResultBackend):
     def fetch(self, task_ids: Sequence[str]) -> dict[str, StoredResult]:
         self._refuse()
 
-    def wait(self, task_ids: Sequence[str], timeout: float) -> dict[str, StoredResult]:
+    def wait(self, task_ids: Sequence[str], timeout: float, minimum: int = 1) -> dict[str, StoredResult]:
         self._refuse()
 
     def forget(self, task_ids: Sequence[str]) -> None:

@@ -76,8 +76,9 @@ class MemoryBackend(ResultBackend):
             found = ((task_id, self._find(task_id)) for task_id in task_ids)
             return {task_id: result for task_id, result in found if result is not None}
 
-    def wait(self, task_ids: Sequence[str], timeout: float) -> dict[str, StoredResult]:
+    def wait(self, task_ids: Sequence[str], timeout: float, minimum: int = 1) -> dict[str, StoredResult]:
         deadline = time.monotonic() + timeout
+        enough = min(minimum, len(set(task_ids)))
         with self._shelf.changed:
             wakes = self._wakes - self._is_woken
             self._is_woken = False
@@ -86,7 +87,7 @@ class MemoryBackend(ResultBackend):
                 while True:
                     ready = {task_id: result for task_id, result in self.fetch(task_ids).items() if result.ready}
                     remaining = deadline - time.monotonic()
-                    if ready or remaining <= 0 or wakes != self._wakes:
+                    if len(ready) >= enough or remaining <= 0 or wakes != self._wakes:
                         return ready
                     self._shelf.changed.wait(remaining)
             finally:

@@ -56,8 +56,8 @@ class SqliteBackend(ResultBackend, SqliteEngine):
             error=BackendGetMetaError,
         )
 
-    def wait(self, task_ids: Sequence[str], timeout: float) -> dict[str, StoredResult]:
-        return self._waits.wait(list(task_ids), timeout)
+    def wait(self, task_ids: Sequence[str], timeout: float, minimum: int = 1) -> dict[str, StoredResult]:
+        return self._waits.wait(list(task_ids), timeout, minimum)
 
     def wake(self) -> None:
         self._waits.wake()

@@ -20,7 +20,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -31,8 +31,10 @@ from celeriac.routing import Queue
 __all__ = [
     "DEFAULT_LEASE",
     "DEFAULT_PUBLISH_TIMEOUT",
+    "Broadcast",
     "Broker",
     "Capabilities",
+    "Channel",
     "Consumer",
     "DeadLetter",
     "Delivery",
@@ -54,8 +56,9 @@ DEFAULT_PUBLISH_TIMEOUT = 5.0
 class Capabilities:
     """What an engine can do; the conformance suite and the node ask here, never for a class."""
 
-    #: Messages of a higher priority overtake others.
-    priority: bool
+    #: The priorities that make a difference, the most urgent first; empty: all are alike. Which end is urgent differs,
+    #: as it does in Celery: on Redis it is 0.
+    priorities: tuple[int, ...]
     #: Messages with ``not_before`` wait in the broker.
     delay: bool
     #: Waiting messages can be looked at without taking them.
@@ -68,6 +71,16 @@ class Capabilities:
     shared: bool
     #: Messages lie where a Celery worker finds them.
     shared_with_celery: bool = False
+    #: Seconds by which a delayed message may be late because the engine counts in steps of them.
+    delay_precision: float = 0.0
+    #: ``size`` knows how many messages are delayed and in flight.
+    counts_all: bool = True
+    #: ``queues`` knows every queue; False: only those that this process has had to do with.
+    lists_queues: bool = True
+    #: A lease lasts as long as was asked for; False: the connection is the lease, and the server notices its end.
+    leases: bool = True
+    #: What is given back goes to the head of its queue, in its order.
+    keeps_place: bool = True
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
@@ -76,7 +89,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     #: Names this receipt, unique for the life of the consumer and across its reconnections; only its engine reads it.
     tag: int | str
     queue: str
-    #: The message in celeriac's own envelope (``protocol.envelope``).
+    #: The message in one of the forms that ``protocol.envelope`` reads.
     envelope: bytes
     #: Larger for a later receipt of the same task: fences results kept elsewhere.
     execution: int
@@ -125,11 +138,16 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
 
 class QueueSize(Struct, frozen=True, kw_only=True):
-    """How many messages of a queue are in which condition."""
+    """How many messages of a queue are in which condition; None: the broker cannot tell."""
 
-    ready: int = 0
-    delayed: int = 0
-    in_flight: int = 0
+    ready: int | None = 0
+    delayed: int | None = 0
+    in_flight: int | None = 0
+
+    @property
+    def waiting(self) -> int:
+        """Messages that nobody has taken, as far as they can be counted."""
+        return (self.ready or 0) + (self.delayed or 0)
 
 
 class NodeRecord(Struct, frozen=True, kw_only=True):
@@ -145,11 +163,32 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     gone: bool = False
 
 
+class Channel(Struct, frozen=True, kw_only=True):
+    """Where facts and orders are broadcast: an exchange, on brokers that have them."""
+
+    name: str
+    #: Listeners choose by routing key (a topic exchange); else everybody gets everything (fanout).
+    topics: bool = False
+    #: The exchange outlives a restart of the server; what is sent to it never does.
+    durable: bool = False
+
+
+class Broadcast(Struct, frozen=True, kw_only=True, array_like=True):
+    """One fact or order, sent to whoever listens at the moment."""
+
+    body: bytes
+    #: Words with dots between them, for channels with topics.
+    routing_key: str = ""
+    headers: dict[str, Any] = {}
+    content_type: str = "application/json"
+    content_encoding: str = "utf-8"
+
+
 class Subscription(ABC):
     """Receives what is broadcast on one channel from the moment it exists. Nothing is kept for the absent."""
 
     @abstractmethod
-    def receive(self, timeout: float) -> list[bytes]:
+    def receive(self, timeout: float) -> list[Broadcast]:
         """Return what has arrived, waiting up to ``timeout`` seconds for something; an empty list if nothing has."""
 
     @abstractmethod
@@ -244,9 +283,10 @@ class Broker(ABC):
 
     @abstractmethod
     def publish(self, messages: Sequence[Message], *, timeout: float = DEFAULT_PUBLISH_TIMEOUT) -> None:
-        """Publish all of them in one step; they are durable when this returns.
+        """Publish all of them, in one step where the engine can; they are durable when this returns.
 
-        Raises ``BrokerUnavailable`` when none was published, ``PublishUnconfirmed`` when nobody knows.
+        Raises ``BrokerUnavailable`` when none was published, ``PublishUnconfirmed`` when nobody knows of some, and
+        ``MessageRefused`` when the server takes them at no time. The error's ``published`` names those that are in.
         """
 
     def publish_with_results(
@@ -319,12 +359,15 @@ class Broker(ABC):
         """Return the nodes that hold or lately held a lease, by name."""
 
     @abstractmethod
-    def broadcast(self, channel: str, payload: bytes) -> None:
+    def broadcast(self, channel: Channel, broadcast: Broadcast) -> None:
         """Send to every present subscription of the channel; at most once, kept for nobody."""
 
     @abstractmethod
-    def subscribe(self, channel: str) -> Subscription:
-        """Begin to receive what is broadcast on the channel."""
+    def subscribe(self, channel: Channel, pattern: str = "#") -> Subscription:
+        """Begin to receive what is broadcast on the channel.
+
+        On one with topics ``pattern`` chooses: ``*`` is one word of the routing key, ``#`` any number of them.
+        """
 
 
 def settle_in_order(

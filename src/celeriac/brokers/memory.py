@@ -12,8 +12,10 @@ from celeriac.backends.memory import MemoryBackend
 from celeriac.brokers.base import (
     DEFAULT_LEASE,
     DEFAULT_PUBLISH_TIMEOUT,
+    Broadcast,
     Broker,
     Capabilities,
+    Channel,
     Consumer,
     DeadLetter,
     Delivery,
@@ -26,7 +28,7 @@ from celeriac.brokers.base import (
 )
 from celeriac.brokers.dead_letters import read_label, revived
 from celeriac.brokers.lease import Lease
-from celeriac.brokers.memory_store import Line, MemoryStore, Node, Place, Row
+from celeriac.brokers.memory_store import Inbox, Line, MemoryStore, Node, Place, Row
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
@@ -40,7 +42,7 @@ class MemoryBroker(Broker):
     """Everybody in this process who uses the same URL sees the same messages, unless it is given a store."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        priority=True, delay=True, peek=True, atomic_settle=True, fenced=True, shared=False
+        priorities=tuple(range(9, -1, -1)), delay=True, peek=True, atomic_settle=True, fenced=True, shared=False
     )
 
     def __init__(
@@ -145,12 +147,12 @@ class MemoryBroker(Broker):
             ]
         return sorted(records, key=lambda record: record.name)
 
-    def broadcast(self, channel: str, payload: bytes) -> None:
+    def broadcast(self, channel: Channel, broadcast: Broadcast) -> None:
         with self._store.changed:
-            self._store.broadcast(channel, payload)
+            self._store.broadcast(channel.name, broadcast)
 
-    def subscribe(self, channel: str) -> Subscription:
-        return MemorySubscription(self._store, channel)
+    def subscribe(self, channel: Channel, pattern: str = "#") -> Subscription:
+        return MemorySubscription(self._store, channel, pattern)
 
     def _take_dead_letters(self, task_ids: Sequence[str] | None) -> list[DeadLetter]:
         wanted = None if task_ids is None else set(task_ids)
@@ -310,25 +312,25 @@ class MemoryConsumer(Consumer):
 
 
 class MemorySubscription(Subscription):
-    """Payloads that have arrived, in a queue of its own."""
+    """What has arrived, in an inbox of its own."""
 
-    def __init__(self, store: MemoryStore, channel: str) -> None:
+    def __init__(self, store: MemoryStore, channel: Channel, pattern: str) -> None:
         self._store = store
-        self._channel = channel
-        self._payloads: deque[bytes] = deque()
+        self._channel = channel.name
+        self._inbox = Inbox(pattern if channel.topics else None)
         self._woken = False
         with store.changed:
-            store.subscriptions.setdefault(channel, []).append(self._payloads)
+            store.subscriptions.setdefault(channel.name, []).append(self._inbox)
 
-    def receive(self, timeout: float) -> list[bytes]:
+    def receive(self, timeout: float) -> list[Broadcast]:
         deadline = time.monotonic() + timeout
         with self._store.changed:
-            while not self._payloads and not self._woken and (remaining := deadline - time.monotonic()) > 0:
+            while not self._inbox.broadcasts and not self._woken and (remaining := deadline - time.monotonic()) > 0:
                 self._store.changed.wait(remaining)
-            payloads = list(self._payloads)
-            self._payloads.clear()
+            broadcasts = list(self._inbox.broadcasts)
+            self._inbox.broadcasts.clear()
             self._woken = False
-            return payloads
+            return broadcasts
 
     def wake(self) -> None:
         with self._store.changed:
@@ -338,7 +340,7 @@ class MemorySubscription(Subscription):
     def close(self) -> None:
         with self._store.changed:
             inboxes = self._store.subscriptions.get(self._channel, [])
-            inboxes[:] = [inbox for inbox in inboxes if inbox is not self._payloads]
+            inboxes[:] = [inbox for inbox in inboxes if inbox is not self._inbox]
 
 
 def _copies(messages: Sequence[Message]) -> list[Message]:

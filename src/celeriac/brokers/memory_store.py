@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from celeriac import clock
-from celeriac.brokers.base import DeadLetter
+from celeriac.brokers.base import Broadcast, DeadLetter
 from celeriac.brokers.lease import Lease
 from celeriac.protocol.message import Message
+from celeriac.queues import topic_matches
 
-__all__ = ["Line", "MemoryStore", "Node", "Place", "Row"]
+__all__ = ["Inbox", "Line", "MemoryStore", "Node", "Place", "Row"]
 
 
 class Place(enum.Enum):
@@ -63,6 +64,14 @@ class Node:
     status: bytes = b""
 
 
+@dataclass(slots=True, eq=False)
+class Inbox:
+    """One subscription: its pattern of routing keys, None for everything, and what has arrived."""
+
+    pattern: str | None
+    broadcasts: deque[Broadcast] = field(default_factory=deque)
+
+
 class MemoryStore:
     """All messages of one name; ``changed`` is held for every access and notified when a consumer may go on."""
 
@@ -75,7 +84,7 @@ class MemoryStore:
         self.rows: dict[int, Row] = {}
         self.nodes: dict[int, Node] = {}
         self.dead: list[DeadLetter] = []
-        self.subscriptions: dict[str, list[deque[bytes]]] = {}
+        self.subscriptions: dict[str, list[Inbox]] = {}
 
     def add(self, messages: Iterable[Message]) -> None:
         for message in messages:
@@ -131,7 +140,8 @@ class MemoryStore:
         delayed.sort(key=lambda row: (row.message.not_before or 0.0, row.number))
         return ready + delayed
 
-    def broadcast(self, channel: str, payload: bytes) -> None:
+    def broadcast(self, channel: str, broadcast: Broadcast) -> None:
         for inbox in self.subscriptions.get(channel, []):
-            inbox.append(payload)
+            if inbox.pattern is None or topic_matches(inbox.pattern, broadcast.routing_key):
+                inbox.broadcasts.append(broadcast)
         self.changed.notify_all()

@@ -36,8 +36,7 @@ def purge(
     chosen = [name for name in names or session.app().queues if name not in excluded]
     if not chosen:
         raise Failure("There is no queue left to purge: see -Q and -X.", exit_code=exit_codes.MISUSED)
-    sizes = [broker.size(name) for name in chosen]
-    waiting = sum(size.ready + size.delayed for size in sizes)
+    waiting = sum(broker.size(name).waiting for name in chosen)
     listed = ", ".join(chosen)
     if not waiting:
         click.echo(f"Nothing waits in {listed}.")

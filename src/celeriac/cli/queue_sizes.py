@@ -22,7 +22,7 @@ class QueueView:
     @property
     def waiting(self) -> int:
         """Messages that nobody has taken."""
-        return self.size.ready + self.size.delayed
+        return self.size.waiting
 
     def plain(self) -> dict[str, object]:
         """Return it for JSON."""
@@ -61,11 +61,16 @@ def print_queues(queues: Sequence[QueueView], *, no_color: bool) -> None:
     rows = [
         [
             queue.name,
-            f"{queue.size.ready}",
-            f"{queue.size.delayed}",
-            f"{queue.size.in_flight}",
+            _shown(queue.size.ready),
+            _shown(queue.size.delayed),
+            _shown(queue.size.in_flight),
             ", ".join(queue.nodes) or "none",
         ]
         for queue in queues
     ]
     print_table(columns, rows, no_color=no_color)
+
+
+def _shown(count: int | None) -> str:
+    """Return a count as people read it; not every broker can tell every count."""
+    return "?" if count is None else f"{count}"

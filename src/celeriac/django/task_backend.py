@@ -64,7 +64,7 @@ class TaskBackend(BaseTaskBackend):
     @property
     def supports_priority(self) -> bool:
         """Tasks of a higher priority go first."""
-        return self.app.broker.capabilities.priority
+        return bool(self.app.broker.capabilities.priorities)
 
     @property
     def supports_get_result(self) -> bool:

@@ -266,7 +266,8 @@ SELECT id, payload FROM broadcast WHERE id > ? AND channel = ? ORDER BY id;
 
 -- name: store_result
 -- :task_id :state :document :content_type :content_encoding :execution :expires_at :now
--- Changes one row, or none when what is there is final (SUCCESS) or of a later execution, and has not expired.
+-- Changes one row, or none when what is there has not expired and stays: backends.base.may_replace says when. The
+-- states in brackets are states.READY_STATES.
 INSERT INTO result (task_id, state, document, content_type, content_encoding, execution, expires_at)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (task_id) DO UPDATE SET
@@ -276,7 +277,10 @@ ON CONFLICT (task_id) DO UPDATE SET
     content_encoding = excluded.content_encoding,
     execution = max(execution, excluded.execution),
     expires_at = excluded.expires_at
-WHERE expires_at <= ?8 OR (state <> 'SUCCESS' AND (excluded.execution = 0 OR excluded.execution >= execution));
+WHERE expires_at <= ?8 OR (state <> 'SUCCESS' AND (
+    excluded.execution = 0 OR excluded.execution >= execution
+    OR (state NOT IN ('SUCCESS', 'FAILURE', 'REVOKED') AND excluded.state IN ('SUCCESS', 'FAILURE', 'REVOKED'))
+));
 
 -- name: fetch_results
 -- :now :task_ids (JSON)

@@ -50,18 +50,19 @@ class Waits:
         self._reset()
         watch(self)
 
-    def wait(self, task_ids: Sequence[str], timeout: float) -> dict[str, StoredResult]:
-        """Wait until one of the tasks is ready; return those that are, or nothing after ``timeout`` seconds."""
+    def wait(self, task_ids: Sequence[str], timeout: float, minimum: int = 1) -> dict[str, StoredResult]:
+        """Wait until so many of the tasks are ready, or ``timeout`` seconds have passed; return those that are."""
         deadline = time.monotonic() + timeout
+        enough = min(minimum, len(set(task_ids)))
         encoded = json.dumps(task_ids)
         ready = self._read_ready(encoded)
-        if ready or timeout <= 0 or not task_ids:
+        if len(ready) >= enough or timeout <= 0:
             return ready
         wait = _Wait(task_ids)
         try:
             bell = self._enter(wait)
-            ready = self._register(bell, task_ids, encoded)
-            while not (ready or wait.is_woken) and (remaining := deadline - time.monotonic()) > 0:
+            ready = self._register(bell, task_ids, encoded, enough)
+            while len(ready) < enough and not wait.is_woken and (remaining := deadline - time.monotonic()) > 0:
                 if self._pause(wait, bell, min(remaining, bell.patience)):
                     ready = self._read_ready(encoded)
         finally:
@@ -147,8 +148,8 @@ class Waits:
                 others[0].calls.put(False)
                 break
 
-    def _register(self, bell: Bell, task_ids: Sequence[str], encoded: str) -> dict[str, StoredResult]:
-        """Order a ring for each task, unless one is ready: looked at in the same transaction, so none is missed."""
+    def _register(self, bell: Bell, task_ids: Sequence[str], encoded: str, enough: int) -> dict[str, StoredResult]:
+        """Order a ring for each task, unless enough are ready: looked at in the same transaction, so none is missed."""
         with self._mutex:
             new = [task_id for task_id in task_ids if task_id not in self._registered]
             leftovers = self._registered - self._waits.keys() if len(self._registered) > _LEFTOVERS else set()
@@ -158,13 +159,13 @@ class Waits:
         def register(transaction: Transaction) -> dict[str, StoredResult]:
             connection = transaction.connection
             ready = _select_ready(connection, encoded)
-            if not ready:
+            if len(ready) < enough:
                 connection.executemany(QUERIES["insert_result_waiter"], [(task_id, bell.name) for task_id in new])
                 connection.executemany(QUERIES["delete_result_waiter"], [(task_id, bell.name) for task_id in leftovers])
             return ready
 
         ready = self._database.write(register, error=BackendGetMetaError)
-        if not ready:
+        if len(ready) < enough:
             with self._mutex:
                 self._registered.update(new)
                 self._registered.difference_update(leftovers)

@@ -121,7 +121,7 @@ class Drain:
             message.not_before
             for broker in list(self._brokers.values())
             for queue in broker.queues()
-            for message in broker.peek(queue, broker.size(queue).ready + broker.size(queue).delayed)
+            for message in broker.peek(queue, broker.size(queue).waiting)
             if message.not_before is not None and message.not_before > clock.now()
         ]
         return min(moments, default=None)

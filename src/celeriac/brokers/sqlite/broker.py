@@ -10,8 +10,10 @@ from celeriac.backends.base import ResultBackend, StoredResult
 from celeriac.brokers.base import (
     DEFAULT_LEASE,
     DEFAULT_PUBLISH_TIMEOUT,
+    Broadcast,
     Broker,
     Capabilities,
+    Channel,
     Consumer,
     DeadLetter,
     NodeRecord,
@@ -22,7 +24,7 @@ from celeriac.brokers.dead_letters import revived
 from celeriac.brokers.sqlite.consumer import SqliteConsumer
 from celeriac.brokers.sqlite.messages import MessageRow, insert_messages, to_row, to_rows
 from celeriac.brokers.sqlite.session import read_nodes
-from celeriac.brokers.sqlite.subscription import SqliteSubscription, broadcast
+from celeriac.brokers.sqlite.subscription import SqliteSubscription, encode_broadcast, send
 from celeriac.exceptions import BrokerUnavailable
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
@@ -44,7 +46,7 @@ class SqliteBroker(Broker, SqliteEngine):
     """Many processes of one machine, one file."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        priority=True, delay=True, peek=True, atomic_settle=True, fenced=True, shared=True
+        priorities=tuple(range(9, -1, -1)), delay=True, peek=True, atomic_settle=True, fenced=True, shared=True
     )
 
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None) -> None:
@@ -171,12 +173,13 @@ class SqliteBroker(Broker, SqliteEngine):
     def nodes(self) -> list[NodeRecord]:
         return read_nodes(self.database)
 
-    def broadcast(self, channel: str, payload: bytes) -> None:
-        self.database.write(lambda transaction: broadcast(transaction, channel, payload), error=BrokerUnavailable)
+    def broadcast(self, channel: Channel, broadcast: Broadcast) -> None:
+        payload = encode_broadcast(broadcast)
+        self.database.write(lambda transaction: send(transaction, channel.name, payload), error=BrokerUnavailable)
 
-    def subscribe(self, channel: str) -> Subscription:
+    def subscribe(self, channel: Channel, pattern: str = "#") -> Subscription:
         self.database.open()
-        return SqliteSubscription(self.database, channel)
+        return SqliteSubscription(self.database, channel, pattern)
 
     def _select(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         return self.database.read(lambda connection: connection.execute(QUERIES[query], arguments).fetchall())

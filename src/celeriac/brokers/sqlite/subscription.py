@@ -3,22 +3,34 @@
 import sqlite3
 import time
 
-from celeriac.brokers.base import Subscription
+import msgspec
+
+from celeriac.brokers.base import Broadcast, Channel, Subscription
+from celeriac.queues import topic_matches
 from celeriac.sqlite.database import Database
 from celeriac.sqlite.group_commit import Transaction
 from celeriac.sqlite.queries import QUERIES
 
-__all__ = ["SqliteSubscription", "broadcast"]
+__all__ = ["SqliteSubscription", "encode_broadcast", "send"]
 
 #: Seconds a broadcast stays in the file: a subscription that looks less often misses it.
 _KEPT = 60.0
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Broadcast)
+
+
+def encode_broadcast(broadcast: Broadcast) -> bytes:
+    """Return a broadcast as the table keeps it."""
+    return _encoder.encode(broadcast)
 
 
 def _topic(channel: str) -> str:
     return f"channel:{channel}"
 
 
-def broadcast(transaction: Transaction, channel: str, payload: bytes) -> None:
+def send(transaction: Transaction, channel: str, payload: bytes) -> None:
     """Send to those who listen, if there are any."""
     connection = transaction.connection
     bells = connection.execute(QUERIES["listening"], (_topic(channel),)).fetchall()
@@ -34,9 +46,10 @@ def broadcast(transaction: Transaction, channel: str, payload: bytes) -> None:
 class SqliteSubscription(Subscription):
     """One listener on one channel."""
 
-    def __init__(self, database: Database, channel: str) -> None:
+    def __init__(self, database: Database, channel: Channel, pattern: str) -> None:
         self._database = database
-        self._channel = channel
+        self._channel = channel.name
+        self._pattern = pattern if channel.topics else None
         self._last = 0
         self._generation = -1
         self._is_woken = False
@@ -48,18 +61,18 @@ class SqliteSubscription(Subscription):
             self._bell.close()
             raise
 
-    def receive(self, timeout: float) -> list[bytes]:
+    def receive(self, timeout: float) -> list[Broadcast]:
         deadline = time.monotonic() + timeout
         while True:
             self._bell.drain()
             if self._generation != self._database.generation or not self._bell.is_in_place:
                 self._bell.hang()
                 self._database.write(self._listen)
-            payloads = self._database.read(self._select)
+            broadcasts = self._database.read(self._select)
             remaining = deadline - time.monotonic()
-            if payloads or self._is_woken or remaining <= 0:
+            if broadcasts or self._is_woken or remaining <= 0:
                 self._is_woken = False
-                return payloads
+                return broadcasts
             self._bell.wait(min(remaining, self._bell.patience))
 
     def wake(self) -> None:
@@ -79,8 +92,11 @@ class SqliteSubscription(Subscription):
         self._last = row[0] if row else 0
         self._generation = self._database.generation
 
-    def _select(self, connection: sqlite3.Connection) -> list[bytes]:
+    def _select(self, connection: sqlite3.Connection) -> list[Broadcast]:
         rows = connection.execute(QUERIES["broadcasts_after"], (self._last, self._channel)).fetchall()
         if rows:
             self._last = rows[-1][0]
-        return [payload for _, payload in rows]
+        broadcasts = [_decoder.decode(payload) for _, payload in rows]
+        if self._pattern is None:
+            return broadcasts
+        return [each for each in broadcasts if topic_matches(self._pattern, each.routing_key)]

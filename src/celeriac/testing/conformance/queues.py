@@ -52,14 +52,14 @@ class Queues(BrokerHarness):
 
     def test_peek_shows_priorities_first_and_the_delayed_last(self) -> None:
         capabilities = self.broker.capabilities
-        if not (capabilities.peek and capabilities.delay and capabilities.priority):
+        if not (capabilities.peek and capabilities.delay and capabilities.priorities):
             return
         later, sooner = time.time() + 900, time.time() + 600
         for task_id, priority, not_before in (
-            ("later", 9, later),
-            ("sooner", 0, sooner),
-            ("low", 0, None),
-            ("high", 9, None),
+            ("later", capabilities.priorities[0], later),
+            ("sooner", capabilities.priorities[-1], sooner),
+            ("low", capabilities.priorities[-1], None),
+            ("high", capabilities.priorities[0], None),
         ):
             self.publish(id=task_id, priority=priority, not_before=not_before)
         order = ["high", "low", "sooner", "later"]

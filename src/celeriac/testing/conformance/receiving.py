@@ -169,9 +169,17 @@ class Receiving(BrokerHarness):
         assert executions[0] > 0
 
     def test_a_priority_is_honoured_within_a_queue(self) -> None:
-        if not self.broker.capabilities.priority:
+        priorities = self.broker.capabilities.priorities
+        if not priorities:
             return
-        for priority in (0, 5, None, 9, 5):
-            self.publish(id=f"priority {priority}", priority=priority)
-        received = self.receive_ids(self.consumer(), 5)
-        assert received == ["priority 9", "priority 5", "priority 5", "priority 0", "priority None"]
+        first, between, last = priorities[0], priorities[len(priorities) // 2], priorities[-1]
+        for name, priority in (("d", last), ("b", between), ("a", first), ("c", between)):
+            self.publish(id=name, priority=priority)
+        assert self.receive_ids(self.consumer(), 4) == ["a", "b", "c", "d"]
+
+    def test_no_priority_is_that_of_0(self) -> None:
+        if 0 not in self.broker.capabilities.priorities:
+            return
+        for name, priority in (("a", 0), ("b", None), ("c", 0)):
+            self.publish(id=name, priority=priority)
+        assert self.receive_ids(self.consumer(), 3) == ["a", "b", "c"]

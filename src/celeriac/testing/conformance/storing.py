@@ -60,18 +60,27 @@ class Storing(BackendHarness):
         assert self.documents(["a"]) == {"a": b"a is SUCCESS"}
 
     def test_an_earlier_execution_never_replaces_a_later_one(self) -> None:
-        self.store(self.result("a", states.STARTED, execution=5))
-        late = self.result("a", states.SUCCESS, execution=4)
+        self.store(self.result("a", states.RETRY, execution=5))
+        late = self.result("a", states.STARTED, execution=4)
         good = self.result("b", states.SUCCESS, execution=4)
         assert self.backend.store([late, good]) == [late]
-        assert self.documents(["a", "b"]) == {"a": b"a is STARTED", "b": b"b is SUCCESS"}
+        assert self.documents(["a", "b"]) == {"a": b"a is RETRY", "b": b"b is SUCCESS"}
         self.store(self.result("a", states.FAILURE, execution=5))
+        late = self.result("a", states.FAILURE, execution=4)
+        assert self.backend.store([late]) == [late]
         self.store(self.result("a", states.SUCCESS, execution=6))
+
+    def test_a_final_state_takes_the_place_of_an_unfinished_one_whatever_the_clocks_say(self) -> None:
+        self.store(self.result("a", states.STARTED, execution=5))
+        self.store(self.result("a", states.FAILURE, execution=4))
+        late = self.result("a", states.STARTED, execution=4)
+        assert self.backend.store([late]) == [late]
+        self.store(self.result("a", states.SUCCESS, execution=5))
 
     def test_a_result_without_a_delivery_is_not_refused_and_leaves_the_fence_up(self) -> None:
         self.store(self.result("a", states.STARTED, execution=5))
         self.store(self.result("a", "PROGRESS", execution=0))
-        late = self.result("a", states.SUCCESS, execution=4)
+        late = self.result("a", states.STARTED, execution=4)
         assert self.backend.store([late]) == [late]
         self.store(self.result("a", states.SUCCESS, execution=5))
 

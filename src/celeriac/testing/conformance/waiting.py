@@ -84,6 +84,18 @@ class Waiting(BackendHarness):
             thread.join()
             assert set(found) == {"a"}
 
+    def test_a_wait_for_several_may_ask_for_how_many(self) -> None:
+        found: dict[str, StoredResult] = {}
+        wait = lambda: found.update(self.backend.wait(["a", "b", "c"], PATIENCE, minimum=2))  # noqa: E731
+        thread = in_thread(wait)
+        self.store(self.result("a"))
+        assert self.backend.wait(["a", "b"], 0.05, minimum=2).keys() == {"a"}
+        assert thread.is_alive()
+        self.store(self.result("b", states.FAILURE))
+        thread.join()
+        assert set(found) == {"a", "b"}
+        assert set(self.backend.wait(["a", "b"], PATIENCE, minimum=9)) == {"a", "b"}
+
     def test_a_wait_for_very_many_is_over_when_all_have_come(self) -> None:
         waiting = {f"task-{number}" for number in range(300)}
 
