@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from celeriac import exceptions
-from celeriac.protocol import compression, serialization
+from celeriac.protocol import compression, kombu_envelope, serialization
 from celeriac.protocol.message import Message
 from celeriac.protocol.representation import represent
 from celeriac.protocol.result_document import ResultDocument, decode_document, encode_document
@@ -36,20 +36,8 @@ REPRESENTATIONS = recorded("representations")
 
 
 def message_from(envelope: dict[str, Any]) -> Message:
-    """Read kombu's envelope, as a broker shared with Celery will."""
-    properties = envelope["properties"]
-    return Message(
-        id=properties["correlation_id"],
-        queue=properties["delivery_info"]["routing_key"],
-        headers=envelope["headers"],
-        priority=properties["priority"] or None,
-        reply_to=properties["reply_to"],
-        exchange=properties["delivery_info"]["exchange"],
-        delivery_mode=properties["delivery_mode"],
-        content_type=envelope["content-type"],
-        content_encoding=envelope["content-encoding"],
-        body=b64decode(envelope["body"]),
-    )
+    """Read kombu's envelope as it lies in Redis."""
+    return kombu_envelope.decode(json.dumps(envelope).encode())
 
 
 def as_sent(headers: Any) -> Any:
@@ -80,6 +68,15 @@ def test_a_call_becomes_the_message_that_celery_sends(name: str) -> None:
     golden = message_from(CALLS[name])
     message = encode_task(TaskCall(**fields), queue="celery", **options)
     assert_same_message(message, golden, golden.headers.get("compression"))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_celerys_envelope_is_written_as_celery_writes_it(name: str) -> None:
+    golden = CALLS[name]
+    written = json.loads(kombu_envelope.encode(message_from(golden), delivery_tag="tag"))
+    assert written["properties"].pop("delivery_tag") == "tag"
+    golden["properties"].pop("expiration", None)
+    assert as_sent(written) == as_sent(golden)
 
 
 @pytest.mark.parametrize("name", CALLS)

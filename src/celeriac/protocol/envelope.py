@@ -2,12 +2,14 @@
 
 Celeriac's own form (SQLite, memory, and node to child for every broker) is the message's fields as one MessagePack
 array. An array lets a reader stop early (``decode_head``), and lets older and newer versions read each other as long as
-fields are only ever added at the end. Brokers shared with Celery store Celery's envelope instead.
+fields are only ever added at the end. On Redis messages lie in Celery's envelope instead (``kombu_envelope``), and are
+handed on as they lie there: what reads an envelope here reads both.
 """
 
 import msgspec
 
 from celeriac.exceptions import UnreadableMessage
+from celeriac.protocol import kombu_envelope
 from celeriac.protocol.message import Message, MessageHead
 
 __all__ = ["decode", "decode_head", "encode"]
@@ -27,6 +29,8 @@ def encode(message: Message) -> bytes:
 
 def decode(envelope: bytes) -> Message:
     """Return the message in an envelope; raises ``UnreadableMessage``."""
+    if envelope[:1] == b"{":
+        return kombu_envelope.decode(envelope)
     try:
         return _message_decoder.decode(envelope)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -35,6 +39,8 @@ def decode(envelope: bytes) -> Message:
 
 def decode_head(envelope: bytes) -> MessageHead:
     """Return the message's head, without its body; raises ``UnreadableMessage``."""
+    if envelope[:1] == b"{":
+        return kombu_envelope.decode_head(envelope)
     try:
         return _head_decoder.decode(envelope)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -10,8 +10,10 @@ from collections.abc import Collection
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
+from celeriac.exceptions import UnreadableMessage
+from celeriac.protocol.kombu_envelope import KombuProperties, decode_body
 from celeriac.protocol.task_call import TaskCall
 
 __all__ = ["PlainCall", "PlainMessage", "read_plain"]
@@ -76,20 +78,31 @@ class _NoSignatures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     chord: None = None
 
 
+class _KombuMessage(Struct, frozen=True, kw_only=True):
+    """The same in Celery's envelope."""
+
+    body: str
+    headers: _Headers
+    properties: KombuProperties
+    content_type: str = field(name="content-type")
+    content_encoding: str = field(name="content-encoding")
+
+
 _message_decoder = msgspec.msgpack.Decoder(PlainMessage)
+_kombu_decoder = msgspec.json.Decoder(_KombuMessage)
 _body_decoder = msgspec.json.Decoder(tuple[list[Any], dict[str, Any], _NoSignatures])
 
 
 def read_plain(envelope: bytes, accept: Collection[str]) -> PlainCall | None:
     """Return the call in an envelope if it is plain; None: take the long way."""
     try:
-        message = _message_decoder.decode(envelope)
+        message = _read_kombu(envelope) if envelope[:1] == b"{" else _message_decoder.decode(envelope)
         if message.content_type != "application/json" or message.content_type not in accept:
             return None
         if b'"__type__"' in message.body:
             return None
         args, kwargs, _ = _body_decoder.decode(message.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, UnreadableMessage, RecursionError):
         return None
     headers = message.headers
     call = TaskCall(
@@ -112,3 +125,22 @@ def read_plain(envelope: bytes, accept: Collection[str]) -> PlainCall | None:
         kwargsrepr=headers.kwargsrepr,
     )
     return PlainCall(call, message)
+
+
+def _read_kombu(envelope: bytes) -> PlainMessage:
+    read = _kombu_decoder.decode(envelope)
+    properties = read.properties
+    address = properties.delivery_info
+    return PlainMessage(
+        id=read.headers.id,
+        queue=address.routing_key,
+        headers=read.headers,
+        priority=properties.priority or None,
+        reply_to=properties.reply_to,
+        exchange=address.exchange,
+        routing_key=address.routing_key if address.exchange else None,
+        delivery_mode=properties.delivery_mode,
+        content_type=read.content_type,
+        content_encoding=read.content_encoding,
+        body=decode_body(read.body, properties.body_encoding),
+    )

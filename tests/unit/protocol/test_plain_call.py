@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celeriac.protocol import envelope
+from celeriac.protocol import envelope, kombu_envelope
 from celeriac.protocol.plain_call import PlainMessage, read_plain
 from celeriac.protocol.task_call import TaskCall, decode_task, encode_task
 
@@ -21,16 +21,25 @@ def message(**parts):
     return encode_task(TaskCall(task="tasks.add", id="1-2", **parts), queue="celery", priority=3)
 
 
-def test_a_plain_call_is_read_by_the_short_way():
-    assert read_plain(envelope.encode(message(args=(2, 3), kwargs={"a": "b"})), JSON) is not None
+def in_celerys(message):
+    return kombu_envelope.encode(message, delivery_tag="unique")
 
 
+BOTH = pytest.mark.parametrize("encode", [envelope.encode, in_celerys])
+
+
+@BOTH
+def test_a_plain_call_is_read_by_the_short_way(encode):
+    assert read_plain(encode(message(args=(2, 3), kwargs={"a": "b"})), JSON) is not None
+
+
+@BOTH
 @given(args=st.lists(PLAIN, max_size=3), kwargs=st.dictionaries(st.text(), PLAIN, max_size=3))
-def test_both_ways_give_the_same_call_and_address(args, kwargs):
+def test_both_ways_give_the_same_call_and_address(encode, args, kwargs):
     sent = message(args=args, kwargs=kwargs, retries=2, timelimit=(3, 1.5), root_id="r", group="g", group_index=1)
-    read = read_plain(envelope.encode(sent), JSON)
+    read = read_plain(encode(sent), JSON)
     if read is not None:
-        assert read.call == decode_task(envelope.decode(envelope.encode(sent)), JSON)
+        assert read.call == decode_task(envelope.decode(encode(sent)), JSON)
         for name in PlainMessage.__struct_fields__:
             assert name == "headers" or getattr(read.message, name) == getattr(sent, name)
 
@@ -48,6 +57,7 @@ def test_both_ways_give_the_same_call_and_address(args, kwargs):
 )
 def test_what_is_not_plain_takes_the_long_way(parts):
     assert read_plain(envelope.encode(message(**parts)), JSON) is None
+    assert read_plain(in_celerys(message(**parts)), JSON) is None
 
 
 @pytest.mark.parametrize("header", ["eta", "expires", "compression", "celeriac-crashes", "task", "retries"])
@@ -55,13 +65,26 @@ def test_a_header_that_means_more_takes_the_long_way(header):
     sent = message()
     changed = msgspec.structs.replace(sent, headers={**sent.headers, header: {"strange": "value"}})
     assert read_plain(envelope.encode(changed), JSON) is None
+    assert read_plain(in_celerys(changed), JSON) is None
 
 
 def test_content_that_is_not_accepted_takes_the_long_way():
     assert read_plain(envelope.encode(message()), frozenset({"application/x-msgpack"})) is None
 
 
-@pytest.mark.parametrize("data", [b"", b"\x93", b"no envelope", envelope.encode(message())[:-3]])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x93",
+        b"no envelope",
+        envelope.encode(message())[:-3],
+        b"{",
+        b"{}",
+        in_celerys(message())[:-3],
+        in_celerys(message()).replace(b'"body":"', b'"body":"A'),
+    ],
+)
 def test_damaged_envelopes_take_the_long_way(data):
     assert read_plain(data, JSON) is None
 

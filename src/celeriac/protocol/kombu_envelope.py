@@ -1,0 +1,156 @@
+"""Celery's envelope on Redis: the text kombu keeps of a message, one JSON object a list element.
+
+Facts: ``kombu/transport/virtual/base.py`` and ``kombu/transport/redis.py``, confirmed by what a real Celery writes
+(``tests/interop/golden``). The body is base64 inside it. Elements lie in Redis as they were written, by whomever; so
+reading is lenient about what is missing, and the first byte (``{``) tells them from celeriac's own envelopes.
+"""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from celeriac.exceptions import UnreadableMessage
+from celeriac.protocol.message import HeadHeaders, Message, MessageHead
+
+__all__ = ["KombuProperties", "decode", "decode_body", "decode_head", "encode", "moment"]
+
+
+class _DeliveryInfo(Struct, kw_only=True):
+    exchange: str = ""
+    routing_key: str = ""
+
+
+class KombuProperties(Struct, kw_only=True):
+    """What stands beside the headers."""
+
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    delivery_mode: int = 2
+    delivery_info: _DeliveryInfo = field(default_factory=_DeliveryInfo)
+    priority: int | None = 0
+    body_encoding: str | None = None
+    delivery_tag: str | int | None = None
+    #: Milliseconds, as text.
+    expiration: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Envelope(Struct, kw_only=True):
+    body: str
+    content_encoding: str | None = field(name="content-encoding", default="utf-8")
+    content_type: str | None = field(name="content-type", default="application/json")
+    headers: dict[str, Any] | None = None
+    properties: KombuProperties = field(default_factory=KombuProperties)
+
+
+class _Head(Struct, kw_only=True):
+    headers: HeadHeaders | None = None
+    properties: KombuProperties = field(default_factory=KombuProperties)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_Envelope)
+_head_decoder = msgspec.json.Decoder(_Head)
+
+
+def encode(message: Message, *, delivery_tag: str, now: float | None = None) -> bytes:
+    """Return a message as kombu writes it to Redis.
+
+    ``delivery_tag`` must be unique among all messages. With ``now`` (unix time) a message that expires says in how many
+    milliseconds, as Celery's do. Raises ``TypeError`` for a header that JSON cannot carry.
+    """
+    expiration: str | msgspec.UnsetType = msgspec.UNSET
+    if message.expires_at is not None and now is not None:
+        expiration = str(max(0, int((message.expires_at - now) * 1000)))
+    return _encoder.encode(
+        _Envelope(
+            body=base64.b64encode(message.body).decode("ascii"),
+            content_encoding=message.content_encoding,
+            content_type=message.content_type,
+            headers=message.headers,
+            properties=KombuProperties(
+                correlation_id=message.id,
+                reply_to=message.reply_to,
+                delivery_mode=message.delivery_mode,
+                delivery_info=_DeliveryInfo(
+                    exchange=message.exchange, routing_key=message.routing_key or message.queue
+                ),
+                priority=message.priority or 0,
+                body_encoding="base64",
+                delivery_tag=delivery_tag,
+                expiration=expiration,
+            ),
+        )
+    )
+
+
+def decode(envelope: bytes) -> Message:
+    """Return the message in an envelope; raises ``UnreadableMessage``.
+
+    Its ``not_before`` is its eta: whoever hands it out for execution has seen to it that it is due. Its ``queue`` is
+    its routing key, which is the queue's name unless it was published to an exchange. No priority and that of 0 look
+    alike.
+    """
+    try:
+        read = _decoder.decode(envelope)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableMessage(f"This is no message envelope: {error}.") from error
+    headers = read.headers or {}
+    address = read.properties.delivery_info
+    task_id = headers.get("id")
+    return Message(
+        id=task_id if isinstance(task_id, str) else read.properties.correlation_id or "",
+        queue=address.routing_key,
+        headers=headers,
+        priority=read.properties.priority or None,
+        not_before=moment(headers.get("eta")),
+        expires_at=moment(headers.get("expires")),
+        reply_to=read.properties.reply_to,
+        exchange=address.exchange,
+        routing_key=address.routing_key if address.exchange else None,
+        delivery_mode=read.properties.delivery_mode,
+        content_type=read.content_type or "application/data",
+        content_encoding=read.content_encoding or "binary",
+        body=decode_body(read.body, read.properties.body_encoding),
+    )
+
+
+def decode_head(envelope: bytes) -> MessageHead:
+    """Return the message's head, without its body; raises ``UnreadableMessage``."""
+    try:
+        read = _head_decoder.decode(envelope)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableMessage(f"This is no message envelope: {error}.") from error
+    headers = read.headers or HeadHeaders()
+    return MessageHead(
+        id=headers.id if isinstance(headers.id, str) else read.properties.correlation_id or "",
+        queue=read.properties.delivery_info.routing_key,
+        headers=headers,
+        priority=read.properties.priority or None,
+        not_before=moment(headers.eta),
+        expires_at=moment(headers.expires),
+    )
+
+
+def decode_body(body: str, body_encoding: str | None) -> bytes:
+    """Return the bytes of an envelope's body; raises ``UnreadableMessage``."""
+    if body_encoding != "base64":
+        return body.encode("utf-8", "surrogateescape")
+    try:
+        return base64.b64decode(body)
+    except (binascii.Error, ValueError) as error:
+        raise UnreadableMessage(f"The body of this message is no base64: {error}.") from error
+
+
+def moment(value: Any) -> float | None:
+    """Return the unix time of an ISO 8601 text, which is UTC unless it says otherwise; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        read = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return (read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp()
