@@ -39,6 +39,9 @@ class _Kind(NamedTuple):
 _BROKER = _Kind("broker", "broker_url", BROKERS)
 _BACKEND = _Kind("result backend", "result_backend", BACKENDS)
 
+#: Schemes of engines that take several URLs, one after the other when a server is away.
+_FAIL_OVER = frozenset({"amqp", "amqps", "pyamqp", "redis", "rediss", "redis+socket", "sentinel"})
+
 #: Schemes of engines that are planned.
 _LATER = frozenset({"amqp", "amqps", "postgresql", "pyamqp", "redis", "rediss", "rpc", "sentinel"})
 
@@ -49,7 +52,8 @@ _ALIASES = {"cache+memory": "memory", "db+sqlite": "sqlite"}
 def broker_from_url(url: str, *, options: Mapping[str, Any] | None = None) -> Broker:
     """Return the broker at a URL, not connected yet; raises ``ImproperlyConfigured``.
 
-    ``options`` are the engine's own (``broker_transport_options``); options in the URL's query win.
+    The URL may be several, parted by semicolons, where the engine can turn from one server to the next. ``options``
+    are the engine's own (``app.engine_options``); options in the URL's query win.
     """
     broker = _load(url, _BROKER)(url, options=options or {})
     assert isinstance(broker, Broker)
@@ -81,6 +85,7 @@ def _celeriac_url(url: str) -> str:
 
 def _load(url: str, kind: _Kind) -> Any:
     scheme = _scheme(url, kind)
+    _check_several(url, scheme, kind)
     path = kind.classes.get(_ALIASES.get(scheme, scheme))
     if path is None:
         raise ImproperlyConfigured(_unknown_scheme(scheme, kind))
@@ -107,6 +112,28 @@ def _scheme(url: str, kind: _Kind) -> str:
             f"Write {kind.setting} as a URL, for example 'sqlite:///celeriac.sqlite3'."
         )
     return scheme.lower()
+
+
+def _check_several(url: str, scheme: str, kind: _Kind) -> None:
+    """Raise if several URLs are given where there can be one only, or if they are for several engines."""
+    others = url.split(";")[1:]
+    if not any(other.strip() for other in others):
+        return
+    if scheme not in _FAIL_OVER:
+        raise ImproperlyConfigured(
+            f"{kind.setting} has several URLs, and {scheme}:// takes one only: there is no second server to turn to. "
+            "Leave one; a semicolon in a path is written %3B."
+        )
+    schemes = dict.fromkeys([scheme, *(_scheme(other, kind) for other in others if "://" in other)])
+    if len({_family(each) for each in schemes}) > 1:
+        raise ImproperlyConfigured(
+            f"{kind.setting} has URLs of different kinds ({', '.join(schemes)}): all of them have to lead to servers "
+            "on which the same messages are."
+        )
+
+
+def _family(scheme: str) -> str:
+    return "amqp" if scheme in {"amqps", "pyamqp"} else "redis" if scheme.startswith("redis") else scheme
 
 
 def _unknown_scheme(scheme: str, kind: _Kind) -> str:

@@ -170,7 +170,8 @@ class LayeredSettings(MutableMapping[str, Any]):
         for name in names:
             if name in SETTINGS:
                 attributes[name] = self._strongest(name)
-        if attributes["broker_url"] is None and attributes["broker_host"] is not None:
+        given_in_parts = attributes["broker_host"] is not None or attributes["broker_transport"] is not None
+        if attributes["broker_url"] is None and given_in_parts:
             attributes["broker_url"] = _url_of_parts(*(attributes[part] for part in _BROKER_PARTS))
         for name, followed in _FOLLOW.items():
             attributes[name] = self._strongest(name) or attributes[followed]
@@ -182,9 +183,12 @@ def values_of(found: Recognised) -> dict[str, Any]:
 
 
 def _url_of_parts(
-    transport: str | None, host: str, port: int | None, user: str | None, password: str | None, vhost: str | None
+    transport: str | None, host: str | None, port: int | None, user: str | None, password: str | None, vhost: str | None
 ) -> str:
     login = _percent_encoded(user or "") + (f":{_percent_encoded(password)}" if password else "")
+    host = host or "localhost"
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"
     address = host if port is None else f"{host}:{port}"
     return f"{transport or 'amqp'}://{login + '@' if login else ''}{address}/{vhost or ''}"
 

@@ -88,8 +88,28 @@ _BROKER = (
         celery_default="amqp://guest@localhost//",
         reason="It works with nothing installed but Python.",
     ),
-    _declare("broker_read_url", (Kind.TEXT, Kind.LIST), None, "Where workers take from. None: `broker_url`."),
-    _declare("broker_write_url", (Kind.TEXT, Kind.LIST), None, "Where messages are published. None: `broker_url`."),
+    _declare(
+        "broker_read_url",
+        (Kind.TEXT, Kind.LIST),
+        None,
+        "Where a worker takes messages from, settles them, and publishes what belongs to that (retries, callbacks). "
+        "None: `broker_url`.",
+    ),
+    _declare(
+        "broker_write_url",
+        (Kind.TEXT, Kind.LIST),
+        None,
+        "Where everything else is published, and where the commands look. None: `broker_url`.",
+    ),
+    _declare(
+        "broker_interop",
+        FLAG,
+        True,
+        "Redis and RabbitMQ: a delayed task is published where a Celery worker finds it too. Off, where only celeriac "
+        "takes from the queues: it goes straight to where it waits, which saves a step.",
+        celery_default=Celery.ABSENT,
+        reason="It is about sharing queues with Celery.",
+    ),
     _declare(
         "broker_transport_options", MAPPING, {}, "Options of the broker's engine, such as `{'synchronous': 'full'}`."
     ),
@@ -129,8 +149,9 @@ _BROKER = (
     _declare(
         "broker_heartbeat",
         SECONDS,
-        5.0,
-        "AMQP: a connection that shows no sign of life for twice this long is dead, and its messages go to others.",
+        4.0,
+        "AMQP: a connection that shows no sign of life for about three times this long is dead, and its messages go to "
+        "others. None or 0: no heartbeat.",
         optional=True,
         minimum=0,
         celery_default=120,
@@ -168,7 +189,13 @@ _BROKER = (
     _declare(
         "broker_use_ssl", (Kind.FLAG, Kind.MAPPING), False, "TLS to the broker: true, or a dict of ssl's options."
     ),
-    _declare("broker_transport", TEXT, None, "The scheme of a broker that is given in parts.", old="BROKER_TRANSPORT"),
+    _declare(
+        "broker_transport",
+        TEXT,
+        None,
+        "The scheme of a broker that is given in parts: `amqp`, `redis`, ….",
+        old="BROKER_TRANSPORT",
+    ),
     _declare(
         "broker_host", TEXT, None, "The host of a broker that is given in parts; `broker_url` wins over the parts."
     ),

@@ -63,4 +63,4 @@ def test_no_two_settings_share_an_old_name() -> None:
 def test_work_is_not_lost_by_default() -> None:
     assert SETTINGS["task_acks_late"].default is True
     assert SETTINGS["task_max_deliveries"].default == 3
-    assert SETTINGS["broker_heartbeat"].default == 5
+    assert SETTINGS["broker_heartbeat"].default == 4

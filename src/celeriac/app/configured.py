@@ -159,6 +159,21 @@ class ConfiguredApp:
         return self._connections.broker_url
 
     @property
+    def worker_url(self) -> str:
+        """Where a worker takes messages from: ``broker_url``, unless ``broker_read_url`` says otherwise."""
+        return self._connections.worker_url
+
+    @property
+    def broker_options(self) -> dict[str, Any]:
+        """What the settings say to the broker's engine, as one mapping."""
+        return self._connections.broker_options
+
+    @property
+    def backend_options(self) -> dict[str, Any]:
+        """What the settings say to the result backend's engine, as one mapping."""
+        return self._connections.backend_options
+
+    @property
     def result_backend_url(self) -> str | None:
         """The result backend's URL; None when results are off."""
         return self._connections.result_backend_url

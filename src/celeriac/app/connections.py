@@ -8,17 +8,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
+from celeriac.app.engine_options import backend_options, broker_options
+from celeriac.app.engine_urls import producer_url, results_url, worker_url
 from celeriac.backends.base import ResultBackend
 from celeriac.brokers.base import Broker
 from celeriac.engines import backend_from_url, broker_from_url, default_broker_url
-from celeriac.exceptions import ImproperlyConfigured
 from celeriac.result_waiter import ResultWaiter
 from celeriac.settings import Settings
 from celeriac.stand_ins import stand_ins
 
 __all__ = ["Connections", "creator_directory"]
 
-_DISABLED = frozenset({"", "disabled", "disabled://"})
 _PACKAGE = str(Path(__file__).parents[1])
 
 Value = TypeVar("Value")
@@ -31,28 +31,36 @@ class Connections:
         self._settings = settings
         self._directory = directory
         self._lock = threading.RLock()
-        self._broker: tuple[str, Broker] | None = None
-        self._backend: tuple[str, ResultBackend] | None = None
+        #: Each with the URL and the options it was made from.
+        self._broker: tuple[tuple[str, dict[str, Any]], Broker] | None = None
+        self._backend: tuple[tuple[str | None, dict[str, Any]], ResultBackend] | None = None
         self._waiters: dict[int, tuple[ResultBackend, ResultWaiter]] = {}
         self._revision = -1
 
     @property
     def broker_url(self) -> str:
-        """The broker's URL: as the settings say, else the file beside the app."""
-        url = _first_url(self._settings().broker_write_url)
-        return url or default_broker_url(self._directory())
+        """Where messages are published: as the settings say, else the file beside the app."""
+        return producer_url(self._settings()) or self._default_url()
+
+    @property
+    def worker_url(self) -> str:
+        """Where a worker takes messages from; ``broker_url``, unless ``broker_read_url`` says otherwise."""
+        return worker_url(self._settings()) or self._default_url()
 
     @property
     def result_backend_url(self) -> str | None:
-        """The result backend's URL; None when results are off.
+        """The result backend's URL; None when results are off."""
+        return results_url(self._settings(), self._default_url())
 
-        Without settings results are kept beside the messages; with a broker of one's own they are off, as in Celery.
-        """
-        settings = self._settings()
-        url: str | None = settings.result_backend
-        if url is not None:
-            return None if url in _DISABLED else url
-        return None if _first_url(settings.broker_write_url) else default_broker_url(self._directory())
+    @property
+    def broker_options(self) -> dict[str, Any]:
+        """What the settings say to the broker's engine."""
+        return broker_options(self._settings())
+
+    @property
+    def backend_options(self) -> dict[str, Any]:
+        """What the settings say to the result backend's engine."""
+        return backend_options(self._settings(), self.result_backend_url)
 
     @property
     def broker(self) -> Broker:
@@ -61,8 +69,8 @@ class Connections:
         if self._broker is None:
             with self._lock:
                 if self._broker is None:
-                    url = self.broker_url
-                    self._broker = url, self._make_broker(url)
+                    origin = self.broker_url, self.broker_options
+                    self._broker = origin, self._make_broker(*origin)
         return self._broker[1]
 
     @property
@@ -72,8 +80,8 @@ class Connections:
         if self._backend is None:
             with self._lock:
                 if self._backend is None:
-                    url = self.result_backend_url
-                    self._backend = url or "", self._make_backend(url)
+                    origin = self.result_backend_url, self.backend_options
+                    self._backend = origin, self._make_backend(*origin)
         return self._backend[1]
 
     def waiter(self, backend: ResultBackend) -> ResultWaiter:
@@ -93,17 +101,18 @@ class Connections:
         if broker is not None:
             broker[1].close()
 
-    def _make_broker(self, url: str) -> Broker:
-        instead = stand_ins()
-        if instead is not None:
-            return instead.broker(url)
-        return broker_from_url(url, options=self._settings().broker_transport_options)
+    def _default_url(self) -> str:
+        return default_broker_url(self._directory())
 
-    def _make_backend(self, url: str | None) -> ResultBackend:
+    def _make_broker(self, url: str, options: dict[str, Any]) -> Broker:
+        instead = stand_ins()
+        return broker_from_url(url, options=options) if instead is None else instead.broker(url)
+
+    def _make_backend(self, url: str | None, options: dict[str, Any]) -> ResultBackend:
         instead = stand_ins()
         if instead is not None:
             return instead.backend(url, self.broker)
-        return backend_from_url(url, broker=self.broker, options=self._settings().result_backend_transport_options)
+        return backend_from_url(url, broker=self.broker, options=options)
 
     def _look_again(self) -> None:
         """Drop what was made for other settings than those of now."""
@@ -111,10 +120,10 @@ class Connections:
         if revision == self._revision:
             return
         with self._lock:
-            if self._broker is not None and self._broker[0] != self.broker_url:
+            if self._broker is not None and self._broker[0] != (self.broker_url, self.broker_options):
                 self._broker[1].close()
                 self._broker = self._backend = None
-            if self._backend is not None and self._backend[0] != (self.result_backend_url or ""):
+            if self._backend is not None and self._backend[0] != (self.result_backend_url, self.backend_options):
                 self._backend[1].close()
                 self._backend = None
             self._revision = revision
@@ -127,12 +136,3 @@ def creator_directory() -> Path:
         frame = frame.f_back
     file = frame.f_globals.get("__file__") if frame is not None else None
     return Path(file).absolute().parent if file else Path(os.getcwd())  # noqa: PTH109 - not resolved
-
-
-def _first_url(urls: Any) -> str | None:
-    """Return the first of a list of URLs, or of a text of several; None for none."""
-    if isinstance(urls, (list, tuple)):
-        urls = urls[0] if urls else None
-    if urls is not None and not isinstance(urls, str):
-        raise ImproperlyConfigured(f"broker_url must be a URL, not {urls!r}.")
-    return urls.split(";")[0] if urls else None

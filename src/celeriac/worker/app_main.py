@@ -14,6 +14,7 @@ import msgspec
 
 from celeriac import signals
 from celeriac.app.development import Development
+from celeriac.app.engine_options import portable
 from celeriac.worker import forked
 from celeriac.worker.frames import BootFailed, Facts, Frame, Lifecycle, Ping, Pong, TaskFacts, pack, read_blocking
 from celeriac.worker.loading import load_app
@@ -92,8 +93,10 @@ def facts_of(app: "Celeriac", boot: ChildBoot, caught: list[str]) -> Facts:
             for name, task in app.tasks.items()
         },
         queues=app.queues.select(boot.queues, boot.exclude_queues),
-        broker_url=app.broker_url,
+        broker_url=app.worker_url,
+        broker_options=portable(app.broker_options, "broker_transport_options"),
         result_backend_url=app.result_backend_url,
+        backend_options=portable(app.backend_options, "result_backend_transport_options"),
         app_name=str(app.main),
         time_zone=os.environ.get("TZ"),
         warnings=caught,

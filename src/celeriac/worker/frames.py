@@ -117,9 +117,12 @@ class Facts(Struct, array_like=True, tag=6):
     tasks: dict[str, TaskFacts]
     #: Those to take from: the command line's choice of those the app knows.
     queues: list[Queue]
+    #: Where the node takes from.
     broker_url: str
+    broker_options: dict[str, Any]
     #: None: results are not stored.
     result_backend_url: str | None
+    backend_options: dict[str, Any]
     app_name: str
     #: The environment's ``TZ`` as importing the app has left it (Django sets it), so that all log times agree.
     time_zone: str | None

@@ -170,10 +170,8 @@ def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner)
     facts, settings = plan.facts, plan.facts.settings
     hostname = boot.hostname
     crew_options = plan.crew()
-    broker = broker_from_url(facts.broker_url, options=settings.get("broker_transport_options"))
-    backend = backend_from_url(
-        facts.result_backend_url, broker=broker, options=settings.get("result_backend_transport_options")
-    )
+    broker = broker_from_url(facts.broker_url, options=facts.broker_options)
+    backend = backend_from_url(facts.result_backend_url, broker=broker, options=facts.backend_options)
     queues = facts.queues
     status = Status(
         hostname=hostname,
