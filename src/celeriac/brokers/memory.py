@@ -179,6 +179,7 @@ class MemoryConsumer(Consumer):
         self._atomic = results is None or broker.shares_store_with(results)
         self._queues: deque[str] = deque()
         self._woken = False
+        self._confirmed: set[int | str] = set()
         with store.changed:
             self._node_number = next(store.node_numbers)
             self._node = store.nodes[self._node_number] = Node(node, Lease(lease, time.monotonic()))
@@ -202,7 +203,12 @@ class MemoryConsumer(Consumer):
         with self._store.changed:
             if not self._atomic:
                 return settle_in_order(
-                    settlements, self._results, still_ours=self._still_ours, publish=self._store.add, end=self._end
+                    settlements,
+                    self._results,
+                    still_ours=self._still_ours,
+                    publish=self._store.add,
+                    end=self._end,
+                    confirmed=self._confirmed,
                 )
             # Nobody sees the store until the lock is free, so the order is of no consequence.
             accepted = self._still_ours(settlements)

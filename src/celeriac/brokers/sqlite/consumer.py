@@ -58,6 +58,7 @@ class SqliteConsumer(Consumer):
         self._queues = list(dict.fromkeys(queue.name for queue in queues))
         self._session = Session(database, name=node, lease=lease, queues=self._queues)
         self._is_woken = False
+        self._confirmed: set[int | str] = set()
         #: The last batch was full: there is more, as far as one can tell without looking.
         self._is_busy = False
         #: Unix time at which the first delayed message is due, when last looked at; None if there was none.
@@ -100,6 +101,7 @@ class SqliteConsumer(Consumer):
                 still_ours=lambda batch: self._database.read(lambda connection: pick_ours(connection, batch)),
                 publish=self._publish,
                 end=lambda batch: self._database.write(Plan(batch, own_bell=own_bell).end) if batch else [],
+                confirmed=self._confirmed,
             )
         plan = Plan(settlements, own_bell=own_bell)
         with_results = self._results is not None
