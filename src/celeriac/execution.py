@@ -243,7 +243,9 @@ class Execution:
         if request.eta is not None and self._message is not None and self._message.not_before is None:
             moment = request.eta.timestamp()
             if moment > clock.now():
-                replacement = msgspec.structs.replace(self._message, not_before=moment)
+                # Protocol 1 has its eta in the body, where no broker looks.
+                headers = {"eta": request.eta.isoformat()} | self._message.headers
+                replacement = msgspec.structs.replace(self._message, not_before=moment, headers=headers)
                 return self._report(states.PENDING, Outcome.REPLACE, replacement=replacement)
         return None
 

@@ -9,6 +9,7 @@ from celeriac import signals, states
 from celeriac.backends.base import StoredResult
 from celeriac.brokers.base import Outcome
 from celeriac.exceptions import EncodeError, NotRegistered
+from celeriac.protocol.identity import identity_of
 from celeriac.protocol.message import Message
 from celeriac.record import carry_record
 from celeriac.request import Context
@@ -49,12 +50,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def refuse(app: "Celeriac", message: Message, error: BaseException, *, ordinal: int = 0, hostname: str = "") -> Report:
     """Report that a message cannot be executed: a dead letter, and a FAILURE result where the task's id is known."""
-    headers = message.headers
-    name, task_id = headers.get("task"), headers.get("id")
-    name = name if isinstance(name, str) else ""
+    name, task_id = identity_of(message)
     request = Context(id=task_id, task=name, args=(), kwargs={}, hostname=hostname, called_directly=False)
     result = None
-    if isinstance(task_id, str) and task_id and not headers.get("ignore_result") and app.backend.stores_results:
+    is_call = bool(name) or isinstance(message.headers.get("id"), str)
+    if is_call and task_id and not message.headers.get("ignore_result") and app.backend.stores_results:
         carry_record(app, request, error)
         with contextlib.suppress(EncodeError):
             result = app.result_format.write(request, states.FAILURE, error, execution=ordinal)
@@ -63,7 +63,7 @@ def refuse(app: "Celeriac", message: Message, error: BaseException, *, ordinal: 
     else:
         signals.task_rejected.send(sender=hostname, message=message, exc=error)
     return Report(
-        task_id=task_id if isinstance(task_id, str) else message.id,
+        task_id=task_id,
         task_name=name,
         state=states.FAILURE,
         outcome=Outcome.REJECT,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from celeriac.exceptions import UnreadableMessage
 from celeriac.protocol import envelope as envelopes
+from celeriac.protocol.identity import identity_in
 from celeriac.protocol.message import HeadHeaders, Message
 
 __all__ = ["Label", "read_label", "revived"]
@@ -29,10 +30,10 @@ class Label(NamedTuple):
 def read_label(envelope: bytes) -> Label:
     """Return the task's id and name. Reads whatever it can; never raises for a bad envelope."""
     try:
-        head = envelopes.decode_head(envelope)
+        task, task_id = identity_in(envelope)
     except UnreadableMessage:
         return Label(_name_of(envelope), "")
-    return Label(head.id or _name_of(envelope), head.task_name or "")
+    return Label(task_id or _name_of(envelope), task)
 
 
 def _name_of(envelope: bytes) -> str:

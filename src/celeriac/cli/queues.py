@@ -11,6 +11,7 @@ from celeriac.cli.output import duration, iso, print_json
 from celeriac.cli.queue_sizes import look_at_queues, print_queues
 from celeriac.cli.session import Session, pass_session
 from celeriac.cli.tables import Column, print_table
+from celeriac.protocol.identity import identity_of
 from celeriac.protocol.message import Message
 
 __all__ = ["queues"]
@@ -65,8 +66,7 @@ def _show_messages(messages: Sequence[Message], *, name: str, session: Session, 
 
 
 def _task(message: Message) -> str:
-    name = message.headers.get("task")
-    return name if isinstance(name, str) else "unknown"
+    return identity_of(message).task or "unknown"
 
 
 def _due(not_before: float | None, now: float) -> str:

@@ -3,6 +3,8 @@
 =====================  ==========================================================================
 ``message``            the message and the heads of it that a node reads
 ``envelope``           a message as a broker stores it
+``kombu_envelope``     a message as Celery keeps it on Redis
+``identity``           which task a message calls, and under which id
 ``serialization``      objects to bytes by content type
 ``tagged_json``        JSON with kombu's type tags
 ``compression``        bytes to fewer bytes

@@ -7,6 +7,7 @@ from msgspec import Struct, structs
 from celeriac.brokers.base import Delivery
 from celeriac.exceptions import UnreadableMessage
 from celeriac.protocol import envelope
+from celeriac.protocol.identity import identity_of
 from celeriac.worker.frames import TaskFacts, Verdict
 
 __all__ = ["Assignment", "LaneKind", "assign"]
@@ -24,7 +25,7 @@ class Assignment(Struct, frozen=True, kw_only=True):
 
     delivery: Delivery
     task_id: str
-    #: None for protocol 1, whose name is in the body.
+    #: None for a message that names none.
     task_name: str | None
     lane: LaneKind
     #: Acked before it starts (``acks_late=False``): a lost child is a failure, never a second run.
@@ -50,14 +51,16 @@ def assign(delivery: Delivery, tasks: dict[str, TaskFacts], *, has_async_lanes: 
     that has come with a reload runs in a ``def`` slot.
     """
     head = envelope.decode_head(delivery.envelope)
-    name = head.task_name
+    name, task_id = head.task_name, head.id
+    if name is None:
+        name, task_id = _identity(delivery, task_id)
     facts = tasks.get(name) if name is not None else None
     crashes = head.headers.crashes
     if not isinstance(crashes, int):
         raise UnreadableMessage(f"The header celeriac-crashes of message {head.id} is {crashes!r}, not a number.")
     return Assignment(
         delivery=delivery,
-        task_id=head.id,
+        task_id=task_id,
         task_name=name,
         lane=LaneKind.ASYNC if has_async_lanes and facts is not None and facts.is_async else LaneKind.DEF,
         acked_early=facts is not None and not facts.acks_late,
@@ -65,3 +68,9 @@ def assign(delivery: Delivery, tasks: dict[str, TaskFacts], *, has_async_lanes: 
         crashes=crashes,
         suspect=bool(head.headers.suspect),
     )
+
+
+def _identity(delivery: Delivery, task_id: str) -> tuple[str | None, str]:
+    """Return the name and the id that a message of protocol 1 has in its body."""
+    identity = identity_of(envelope.decode(delivery.envelope))
+    return identity.task or None, identity.id or task_id
