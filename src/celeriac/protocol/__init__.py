@@ -2,6 +2,9 @@
 
 =====================  ==========================================================================
 ``message``            the message and the heads of it that a node reads
+``amqp_message``       a message as AMQP's properties and headers, and back
+``amqp_properties``    the properties themselves
+``amqp_delay``         how Celery lets messages wait on RabbitMQ
 ``envelope``           a message as a broker stores it
 ``kombu_envelope``     a message as Celery keeps it on Redis
 ``identity``           which task a message calls, and under which id
