@@ -40,6 +40,7 @@ CELERIAC = Rules(
         "celeriac.backends": 3,
         "celeriac.brokers": 3,
         "celeriac.engines": 3,
+        "celeriac.redis": 3,
         "celeriac.sqlite": 3,
         "celeriac.stand_ins": 3,
         # 4 API
@@ -116,6 +117,8 @@ CELERIAC = Rules(
         "rich": ("celeriac.cli",),
         "pytest": ("celeriac.testing.pytest_plugin",),
         "watchfiles": ("celeriac.worker.reload",),
+        "redis": ("celeriac.redis", "celeriac.brokers.redis", "celeriac.backends.redis"),
+        "hiredis": ("celeriac.redis",),
         "django": ("celeriac.django",),
         # Django's task framework for the releases that have none of their own.
         "django_tasks": ("celeriac.django",),

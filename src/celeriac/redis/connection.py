@@ -1,0 +1,293 @@
+"""One connection to a server, and the short way over it.
+
+A call is packed by hiredis, written with one ``send``, and its replies are read with as few ``recv`` as they take.
+Nothing is ever sent twice: when something goes wrong the connection is dropped, the caller is told whether the server
+may have done it, and the next call connects anew. Only a connection found closed *before* anything was sent is
+replaced without a word, which is what becomes of one that the server has closed while it was idle.
+"""
+
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import hiredis
+
+from celeriac.redis.connecting import Connector
+from celeriac.redis.errors import RedisRefused, RedisUnavailable, ReplyError, explain_away, explain_reply
+from celeriac.redis.forks import watch
+from celeriac.redis.packing import Argument, Command, Reply, ScriptCall, pack
+
+__all__ = ["Connection"]
+
+#: Seconds a call may take when neither its caller nor the URL says.
+DEFAULT_TIMEOUT: Final = 5.0
+
+_NOTHING_YET: Final = object()
+_NO_DATA = (BlockingIOError, ssl.SSLWantReadError)
+#: Answers after which the server is not what it was: the next call looks for another one.
+_DROPPING = frozenset({"READONLY", "MASTERDOWN", "LOADING", "NOAUTH", "UNBLOCKED"})
+
+
+class Connection:
+    """A connection that makes itself when it is needed. Used by one thread at a time."""
+
+    def __init__(self, connector: Connector, *, on_push: Callable[[list[Reply]], None] | None = None) -> None:
+        self._connector = connector
+        #: Called with what the server sends unasked (RESP3), by whoever reads at the time.
+        self.on_push = on_push
+        #: How often it has connected; what was asked of an earlier connection holds no longer.
+        self.generation = 0
+        self._timeout = connector.location.timeout or DEFAULT_TIMEOUT
+        self._health_check_interval = connector.location.health_check_interval or float("inf")
+        self._buffer = bytearray(65536)
+        self._forget()
+        watch(self)
+
+    # Calls
+
+    def call(self, *command: Argument, timeout: float | None = None) -> Reply:
+        """Return the server's answer to one command; raises ``RedisRefused`` if that is an error."""
+        reply = self._exchange(pack(command), 1, timeout)[0]
+        if isinstance(reply, ReplyError):
+            raise self.explain(reply)
+        return reply
+
+    def run(self, call: ScriptCall, *, timeout: float | None = None) -> Reply:
+        """Return what a script returns; raises ``RedisRefused`` if that is an error."""
+        reply = self.pipeline((call,), timeout=timeout)[0]
+        if isinstance(reply, ReplyError):
+            raise self.explain(reply)
+        return reply
+
+    def pipeline(self, commands: Sequence[Command], *, timeout: float | None = None) -> list[Reply]:
+        """Return the answers to several commands, sent at once; errors are among them, as ``ReplyError``."""
+        if not commands:
+            return []
+        timeout = self._timeout if timeout is None else timeout
+        deadline = time.monotonic() + timeout
+        self._ensure(timeout)
+        replies = self._exchange(self._pack(commands), len(commands), timeout)
+        # Somebody made the server forget its scripts.
+        forgotten = [number for number, reply in enumerate(replies) if _is_unknown_script(reply)]
+        if forgotten:
+            calls = [commands[number] for number in forgotten]
+            texts = b"".join(pack(call.by_text()) for call in calls if isinstance(call, ScriptCall))
+            again = self._exchange(texts, len(calls), max(deadline - time.monotonic(), 0.001))
+            for number, reply in zip(forgotten, again, strict=True):
+                replies[number] = reply
+        return replies
+
+    def explain(self, reply: ReplyError) -> RedisRefused:
+        """Return the error to raise for one that was answered."""
+        if reply.code in _DROPPING:
+            self.close()
+        return RedisRefused(explain_reply(self.server, str(reply)), code=reply.code)
+
+    # What is sent and read apart from each other: subscriptions, blocking commands
+
+    def send(self, *commands: Command, timeout: float | None = None) -> None:
+        """Send without waiting for an answer; ``read_available`` returns it."""
+        timeout = self._timeout if timeout is None else timeout
+        sock = self._ensure(timeout)
+        self._write(sock, self._pack(commands), len(commands), timeout)
+
+    def read_available(self) -> list[Reply]:
+        """Return what has arrived, pushes included, without waiting; raises ``RedisUnavailable`` at the end."""
+        sock = self._sock
+        if sock is None:
+            return []
+        found: list[Reply] = []
+        try:
+            while self._receive_now(sock):
+                found += self._parse_all()
+        except (OSError, hiredis.HiredisError) as error:
+            self.close()
+            raise RedisUnavailable(explain_away(self.server, error), maybe_done=True) from error
+        return found
+
+    def fileno(self) -> int:
+        """Return the socket's number, for ``select``; -1 if there is no connection."""
+        return -1 if self._sock is None else self._sock.fileno()
+
+    # Its life
+
+    @property
+    def server(self) -> str:
+        """The server's name in messages."""
+        return self._connector.server
+
+    @property
+    def is_open(self) -> bool:
+        """There is a connection, as far as anybody knows."""
+        return self._sock is not None
+
+    def open(self, *, timeout: float | None = None) -> None:
+        """Connect if that is needed; raises ``RedisUnavailable`` with the cure."""
+        self._ensure(self._timeout if timeout is None else timeout)
+
+    def close(self) -> None:
+        """Disconnect. Safe to call twice; the next call connects again."""
+        sock = self._sock
+        self._forget()
+        if sock is not None:
+            sock.close()
+
+    def after_fork_in_child(self) -> None:
+        """Close the child's copy; the parent's connection stays."""
+        self.close()
+
+    def _forget(self) -> None:
+        self._sock: socket.socket | None = None
+        self._reader: Any = None
+        self._poller: Any = None
+        self._socket_timeout = -1.0
+        self._used_at = 0.0
+        #: Digests of the scripts that this connection has sent.
+        self._known: set[bytes] = set()
+
+    # Inside
+
+    def _exchange(self, data: bytes, count: int, timeout: float | None) -> list[Reply]:
+        if timeout is None:
+            timeout = self._timeout
+        started = time.monotonic()
+        sock = self._ensure(timeout)
+        deadline = started + timeout
+        self._write(sock, data, count, timeout)
+        try:
+            replies = self._read(sock, count, deadline)
+        except (OSError, hiredis.HiredisError) as error:
+            self.close()
+            raise RedisUnavailable(explain_away(self.server, error), maybe_done=True) from error
+        except BaseException:
+            # An interrupt in the middle of an answer.
+            self.close()
+            raise
+        self._used_at = started
+        return replies
+
+    def _write(self, sock: socket.socket, data: bytes, count: int, timeout: float) -> None:
+        if timeout != self._socket_timeout:
+            sock.settimeout(timeout)
+            self._socket_timeout = timeout
+        try:
+            sock.sendall(data)
+        except OSError as error:
+            self.close()
+            # The server does no command that it has not received to the end.
+            raise RedisUnavailable(explain_away(self.server, error), maybe_done=count > 1) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self, sock: socket.socket, count: int, deadline: float) -> list[Reply]:
+        gets, buffer, replies = self._reader.gets, self._buffer, []
+        while True:
+            reply = gets()
+            if reply is _NOTHING_YET:
+                size = sock.recv_into(buffer)
+                if not size:
+                    raise ConnectionResetError("the server closed it")
+                self._reader.feed(buffer, 0, size)
+                if size == len(buffer):
+                    self._hurry(sock, deadline)
+            elif isinstance(reply, hiredis.PushNotification):
+                self._pushed(reply)
+            else:
+                replies.append(reply)
+                if len(replies) == count:
+                    return replies
+
+    def _hurry(self, sock: socket.socket, deadline: float) -> None:
+        """Leave a long answer only what remains of the time."""
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("timed out")
+        sock.settimeout(remaining)
+        self._socket_timeout = remaining
+
+    def _ensure(self, timeout: float) -> socket.socket:
+        """Return a socket that was open a moment ago."""
+        if self._sock is not None:
+            if self._poller.poll(0):
+                self._look()
+            elif time.monotonic() - self._used_at > self._health_check_interval:
+                self._check_health(timeout)
+        return self._sock if self._sock is not None else self._connect(timeout)
+
+    def _connect(self, timeout: float) -> socket.socket:
+        sock = self._connector.connect(min(timeout, self._connector.location.connect_timeout))
+        self._sock = sock
+        self._reader = hiredis.Reader(
+            protocolError=hiredis.ProtocolError, replyError=ReplyError, notEnoughData=_NOTHING_YET
+        )
+        self._poller = select.poll()
+        self._poller.register(sock, select.POLLIN)
+        self._used_at = time.monotonic()
+        self.generation += 1
+        return sock
+
+    def _look(self) -> None:
+        """Something came while nobody asked: a push, or the end of the connection."""
+        sock = self._sock
+        assert sock is not None
+        try:
+            while self._receive_now(sock):
+                for reply in self._parse_all():
+                    if not isinstance(reply, hiredis.PushNotification):
+                        # An answer to nothing: whatever this is, it cannot be trusted with the next one.
+                        self.close()
+                        return
+                    self._pushed(reply)
+        except (OSError, hiredis.HiredisError):
+            self.close()
+
+    def _check_health(self, timeout: float) -> None:
+        self._used_at = time.monotonic()
+        try:
+            self._exchange(pack((b"PING",)), 1, timeout)
+        except RedisUnavailable:
+            return
+
+    def _receive_now(self, sock: socket.socket) -> bool:
+        """Feed the reader with what has come; say whether there was anything. Raises ``OSError`` at the end."""
+        sock.setblocking(False)
+        self._socket_timeout = -1.0
+        try:
+            size = sock.recv_into(self._buffer)
+        except _NO_DATA:
+            return False
+        if not size:
+            raise ConnectionResetError("the server closed it")
+        self._reader.feed(self._buffer, 0, size)
+        return True
+
+    def _parse_all(self) -> list[Reply]:
+        found = []
+        while (reply := self._reader.gets()) is not _NOTHING_YET:
+            found.append(reply)
+        return found
+
+    def _pushed(self, push: list[Reply]) -> None:
+        if self.on_push is not None:
+            self.on_push(push)
+
+    def _pack(self, commands: Sequence[Command]) -> bytes:
+        if len(commands) == 1 and not isinstance(commands[0], ScriptCall):
+            return pack(commands[0])
+        return b"".join([pack(self._spell(each) if isinstance(each, ScriptCall) else each) for each in commands])
+
+    def _spell(self, call: ScriptCall) -> tuple[Argument, ...]:
+        """Return the script's text the first time on this connection, its digest from then on."""
+        digest = call.script.digest
+        if digest in self._known:
+            return call.by_digest()
+        self._known.add(digest)
+        return call.by_text()
+
+
+def _is_unknown_script(reply: Reply) -> bool:
+    return isinstance(reply, ReplyError) and reply.code == "NOSCRIPT"

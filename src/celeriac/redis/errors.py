@@ -1,0 +1,136 @@
+"""From Redis' errors to sentences that say what to do."""
+
+import re
+from typing import Final
+
+from celeriac.exceptions import OperationalError
+
+__all__ = ["RedisRefused", "RedisUnavailable", "ReplyError", "explain_away", "explain_reply"]
+
+#: The oldest server that has what the scripts need.
+OLDEST_SERVER: Final = (6, 2)
+
+
+class ReplyError(Exception):
+    """An error as the server answered it: the value of one reply among several. Never leaves the engines."""
+
+    @property
+    def code(self) -> str:
+        """The first word, such as ``OOM``, ``NOSCRIPT`` or ``READONLY``."""
+        return str(self).partition(" ")[0]
+
+
+class RedisUnavailable(OperationalError):  # noqa: N818 - as its relatives in the tree are called
+    """There is no connection, or it broke: after this error the next call connects anew."""
+
+    def __init__(self, message: str, *, maybe_done: bool = False) -> None:
+        super().__init__(message)
+        #: The server may have done what it was told; False: certainly not.
+        self.maybe_done = maybe_done
+
+
+class RedisRefused(OperationalError):  # noqa: N818 - the same
+    """The server answered with an error and did nothing."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def explain_away(server: str, cause: BaseException) -> str:
+    """Return what to do about a server that cannot be reached."""
+    text = str(cause)
+    if "refused" in text or "No such file" in text:
+        return (
+            f"No Redis server answers at {server} ({_short(text)}). "
+            "Start it with 'systemctl start redis-server' or 'docker run -d -p 6379:6379 redis', or correct the URL."
+        )
+    if "Name or service not known" in text or "name resolution" in text or "No address associated" in text:
+        return f"The host of the Redis server {server} is not known ({_short(text)}). Correct the URL."
+    if "CERTIFICATE" in text or "certificate" in text:
+        return (
+            f"The certificate of the Redis server {server} is not accepted ({_short(text)}). Name the authority that "
+            "signed it with ssl_ca_certs, or switch the check off with ssl_cert_reqs=none if the network is your own."
+        )
+    if "SSL" in text or "TLS" in text:
+        return (
+            f"The Redis server at {server} does not speak TLS as asked ({_short(text)}). "
+            "Write redis:// for a server without TLS."
+        )
+    if isinstance(cause, TimeoutError) or "Timeout" in text or "timed out" in text:
+        return (
+            f"The Redis server at {server} did not answer in time. "
+            "Look whether it runs ('redis-cli ping') and whether a firewall drops the packets."
+        )
+    return f"The connection to the Redis server at {server} broke ({_short(text)})."
+
+
+def explain_reply(server: str, text: str) -> str:
+    """Return what to do about an error that the server answered."""
+    code = text.partition(" ")[0]
+    for pattern, sentence in _SENTENCES.items():
+        if re.match(pattern, text):
+            return sentence.format(server=server, text=text, code=code)
+    return f"The Redis server at {server} refused: {text}."
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:200].rstrip(".")
+
+
+#: What an answer begins with, and the sentence for it.
+_SENTENCES: Final = {
+    r"NOAUTH|.*(Authentication required)|.*(called without any password)": (
+        "The Redis server at {server} wants a password. Write it into the URL: redis://:PASSWORD@host:6379/0."
+    ),
+    r"WRONGPASS|.*invalid (username-password|password)": (
+        "The Redis server at {server} does not accept this user and password. Correct them in the URL "
+        "(redis://USER:PASSWORD@host:6379/0; characters such as @ and / are written as %40 and %2F)."
+    ),
+    r"NOPERM|.*no permissions": (
+        "The user of the Redis server at {server} lacks a right ({text}). "
+        "Grant it, for example with 'ACL SETUSER name +@all ~* &*'."
+    ),
+    r"OOM": (
+        "The Redis server at {server} has reached its maxmemory and takes nothing more. "
+        "Raise maxmemory ('redis-cli config set maxmemory 2gb') or let workers empty the queues."
+    ),
+    r"READONLY": (
+        "The Redis server at {server} is a replica and takes no writes: a fail-over may just have happened. "
+        "Connect through sentinel:// to be sent to the new master, or correct the URL."
+    ),
+    r"LOADING|.*loading the dataset": (
+        "The Redis server at {server} is still reading its data from disk. Try again soon."
+    ),
+    r"MISCONF": (
+        "The Redis server at {server} takes no writes because it could not save to its disk. "
+        "Look at the server's log and the space on its disk."
+    ),
+    r"MASTERDOWN": "The Redis server at {server} has lost its master and answers nothing. Look at the master.",
+    r"NOREPLICAS": (
+        "The Redis server at {server} takes no writes because it has too few replicas (min-replicas-to-write)."
+    ),
+    r"CLUSTERDOWN": (
+        "The Redis Cluster at {server} is down: some slots have no node. Look at 'redis-cli cluster info'."
+    ),
+    r"MOVED|ASK|CROSSSLOT|.*SELECT is not allowed in cluster mode": (
+        "The Redis server at {server} is a node of a Cluster ({code}). "
+        "Write redis+cluster:// in place of redis://, and no database number."
+    ),
+    r".*DB index is out of range|.*invalid DB index": (
+        "The Redis server at {server} has no database of this number. "
+        "Choose a smaller one (0 to 15, unless the server's 'databases' says otherwise)."
+    ),
+    r".*unknown command .?HELLO|NOPROTO": (
+        "The Redis server at {server} is too old: celeriac needs Redis 6.2 or newer, or Valkey. "
+        "Update it ('redis-server --version' says what it is)."
+    ),
+    r".*max number of clients": (
+        "The Redis server at {server} has no room for another connection. "
+        "Raise its maxclients, or look in 'redis-cli client list' for who holds them."
+    ),
+    r"BUSY": (
+        "The Redis server at {server} is busy with somebody's script. "
+        "'redis-cli script kill' ends it if it has written nothing."
+    ),
+}

@@ -1,0 +1,1 @@
+"""Pieces of scripts that broker and result backend share."""
