@@ -1,24 +1,26 @@
-"""A side: one queue to be measured, with how to run its programs and look into its file."""
+"""A side: one queue to be measured, with how to run its programs and look into its store."""
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.stores import RabbitStore, RedisStore, SqliteStore, Store, temporary_directory
 from benchmarks.worker import Worker
 
-__all__ = ["Project", "Side", "sides"]
+__all__ = ["ENGINES", "Project", "Side", "sides"]
 
 _HERE = Path(__file__).parent
 #: Children of every worker.
 CHILDREN = 2
+#: What can be measured.
+ENGINES = ("sqlite", "redis", "rabbitmq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +33,8 @@ class Side:
     module: str
     #: What its worker is started by, after the interpreter.
     worker: tuple[str, ...]
-    #: The table its file keeps waiting and running calls in, in the order of their ``id``.
-    table: str
+    #: Makes an empty store in a folder.
+    store: Callable[[Path], Store]
     environment: tuple[tuple[str, str], ...] = ()
     #: Its uppermost process does work of its own for each task.
     has_node: bool = False
@@ -42,24 +44,29 @@ class Side:
     @contextmanager
     def project(self, *, results: bool = True) -> "Iterator[Project]":
         """Give a new and empty queue."""
-        with tempfile.TemporaryDirectory(prefix="celeriac-benchmark-") as directory:
-            yield Project(self, Path(directory), results=results)
+        with temporary_directory() as directory:
+            store = self.store(Path(directory))
+            try:
+                yield Project(self, store, results=results)
+            finally:
+                store.close()
 
 
 class Project:
     """A queue in a folder of its own."""
 
-    def __init__(self, side: Side, directory: Path, *, results: bool) -> None:
+    def __init__(self, side: Side, store: Store, *, results: bool) -> None:
         self.side = side
-        self._file = directory / "queue.sqlite3"
-        self._log = directory / "worker.log"
+        self._store = store
+        self._log = store.directory / "worker.log"
         self._environment = {
             **os.environ,
             **dict(side.environment),
-            "BENCHMARK_DIRECTORY": str(directory),
+            **store.environment(),
+            "BENCHMARK_DIRECTORY": str(store.directory),
             "BENCHMARK_RESULTS": "on" if results else "off",
-            # Huey's consumer looks for the tasks there.
-            "PYTHONPATH": str(_HERE),
+            # A peer's worker looks for the tasks there.
+            "PYTHONPATH": os.pathsep.join([str(_HERE), os.environ.get("PYTHONPATH", "")]),
         }
 
     def fill(self, count: int) -> None:
@@ -82,51 +89,83 @@ class Project:
     @contextmanager
     def worker(self) -> Iterator[Worker]:
         """Run a worker with two children."""
-        worker = Worker([self.side.interpreter, *self.side.worker], _HERE, self._environment, self._log)
+        queue = self._environment.get("BENCHMARK_QUEUE")
+        which = ["-Q", queue] if queue else []
+        worker = Worker([self.side.interpreter, *self.side.worker, *which], _HERE, self._environment, self._log)
         try:
             yield worker
         finally:
             worker.stop()
 
     def span(self) -> int:
-        """Return how many calls there are from the oldest to the newest that has not ended: quick at any length."""
-        with closing(sqlite3.connect(self._file, timeout=10)) as connection:
-            (span,) = connection.execute(
-                f"SELECT (SELECT max(id) FROM {self.side.table}) - (SELECT min(id) FROM {self.side.table}) + 1"
-            ).fetchone()
-        return int(span or 0)
+        """Return how many calls have not ended, as nearly as can be told quickly; 0 only when all have."""
+        return self._store.left()
 
 
-def sides() -> list[Side]:
-    """Return celeriac, and the peers that are there."""
+def sides(engine: str) -> list[Side]:
+    """Return celeriac, and the peers that are there, on one of ``ENGINES``."""
+    return {"sqlite": _on_sqlite, "redis": _on_redis, "rabbitmq": _on_rabbitmq}[engine]()
+
+
+def _celeriac(store: Callable[[Path], Store], **environment: str) -> Side:
     worker = ("-m", "celeriac", "-A", "tasks_celeriac", "worker", "-c", str(CHILDREN), "-l", "WARNING")
-    found = [
+    return Side(
+        name="celeriac",
+        interpreter=sys.executable,
+        module="tasks_celeriac",
+        worker=worker,
+        store=store,
+        has_node=True,
+        environment=tuple(environment.items()),
+    )
+
+
+def _huey(store: Callable[[Path], Store], **environment: str) -> list[Side]:
+    consumer = ("-m", "huey.bin.huey_consumer", "tasks_huey.huey", "-w", str(CHILDREN), "-k", "process", "-q")
+    return _peer("Huey", "tasks_huey", consumer, store, environment)
+
+
+def _celery(store: Callable[[Path], Store]) -> list[Side]:
+    worker = ("-m", "celery", "-A", "tasks_celery", "worker", "-c", str(CHILDREN), "-l", "WARNING")
+    return _peer("Celery", "tasks_celery", worker, store, {})
+
+
+def _peer(
+    name: str, module: str, worker: tuple[str, ...], store: Callable[[Path], Store], environment: Mapping[str, str]
+) -> list[Side]:
+    interpreter = os.environ.get("CELERIAC_PEER_PYTHON", "")
+    if not interpreter:
+        return []
+    return [
         Side(
             name=name,
-            interpreter=sys.executable,
-            module="tasks_celeriac",
+            interpreter=interpreter,
+            module=module,
             worker=worker,
-            table="message",
-            has_node=True,
-            environment=(("BENCHMARK_SYNCHRONOUS", synchronous),),
-            variant=synchronous == "full",
+            store=store,
+            environment=tuple(environment.items()),
         )
-        for name, synchronous in (("celeriac", "normal"), ("celeriac, synchronous=full", "full"))
     ]
-    peer = os.environ.get("CELERIAC_PEER_PYTHON", "")
-    if not peer:
-        return found
-    consumer = ("-m", "huey.bin.huey_consumer", "tasks_huey.huey", "-w", str(CHILDREN), "-k", "process", "-q")
-    for name, fsync in (("Huey", "default"), ("Huey, fsync off", "off")):
-        found.append(
-            Side(
-                name=name,
-                interpreter=peer,
-                module="tasks_huey",
-                worker=consumer,
-                table="task",
-                environment=(("BENCHMARK_FSYNC", fsync),),
-                variant=fsync == "off",
-            )
-        )
-    return found
+
+
+def _on_sqlite() -> list[Side]:
+    own, peers = partial(SqliteStore, table="message"), partial(SqliteStore, table="task")
+    celeriac = _celeriac(own, BENCHMARK_SYNCHRONOUS="normal")
+    full = _celeriac(own, BENCHMARK_SYNCHRONOUS="full")
+    huey = _huey(peers, BENCHMARK_FSYNC="default")
+    off = _huey(peers, BENCHMARK_FSYNC="off")
+    return [
+        celeriac,
+        replace(full, name="celeriac, synchronous=full", variant=True),
+        *huey,
+        *(replace(side, name="Huey, fsync off", variant=True) for side in off),
+    ]
+
+
+def _on_redis() -> list[Side]:
+    lists = partial(RedisStore, queue="celery")
+    return [_celeriac(lists), *_celery(lists), *_huey(partial(RedisStore, queue="huey.redis.benchmark"))]
+
+
+def _on_rabbitmq() -> list[Side]:
+    return [_celeriac(RabbitStore), *_celery(RabbitStore)]

@@ -3,12 +3,25 @@
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from celeriac import Celeriac, __version__
 
-URL = f"sqlite:///{os.environ['BENCHMARK_DIRECTORY']}/queue.sqlite3?synchronous={os.environ['BENCHMARK_SYNCHRONOUS']}"
-app = Celeriac("tasks_celeriac", broker=URL, backend=URL, task_ignore_result=os.environ["BENCHMARK_RESULTS"] == "off")
+
+def _url(name: str) -> str:
+    url = os.environ[name]
+    synchronous = os.environ.get("BENCHMARK_SYNCHRONOUS")
+    return f"{url}?synchronous={synchronous}" if url.startswith("sqlite") and synchronous else url
+
+
+app = Celeriac(
+    "tasks_celeriac",
+    broker=_url("BENCHMARK_BROKER"),
+    backend=_url("BENCHMARK_RESULT_BACKEND"),
+    task_ignore_result=os.environ["BENCHMARK_RESULTS"] == "off",
+    task_default_queue=os.environ.get("BENCHMARK_QUEUE", "celery"),
+)
 VERSION = __version__
 
 
@@ -24,6 +37,17 @@ def waited(published_at: float, seconds: float) -> float:
     began = time.monotonic()
     time.sleep(seconds)
     return began - published_at
+
+
+@app.task
+def mark() -> None:
+    """Say that the backlog has been worked off."""
+    Path(os.environ["BENCHMARK_MARK"]).touch()
+
+
+def publish_mark() -> Any:
+    """Publish the end of a backlog."""
+    return mark.delay()
 
 
 def publish(left: int, right: int) -> Any:
