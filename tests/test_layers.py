@@ -41,6 +41,7 @@ CELERIAC = Rules(
         "celeriac.brokers": 3,
         "celeriac.engines": 3,
         "celeriac.redis": 3,
+        "celeriac.amqp": 3,
         "celeriac.sqlite": 3,
         "celeriac.stand_ins": 3,
         # 4 API
