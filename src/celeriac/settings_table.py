@@ -133,10 +133,12 @@ _BROKER = (
     _declare(
         "broker_connection_max_retries",
         INTEGER,
-        100,
+        None,
         "How often a worker tries to connect before it gives up and ends. None or 0: for ever.",
         optional=True,
         minimum=0,
+        celery_default=100,
+        reason="A worker that has given up has to be started by hand.",
     ),
     _declare("broker_channel_error_retry", FLAG, False, "Errors of an AMQP channel are retried like lost connections."),
     _declare(

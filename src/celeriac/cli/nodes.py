@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from celeriac.brokers.base import Broker, NodeRecord
-from celeriac.cli.output import duration
+from celeriac.cli.output import ago, count_of, duration
 from celeriac.worker.status import StatusReport
 
 __all__ = ["NodeView", "look_at_nodes"]
@@ -44,6 +44,20 @@ class NodeView:
         """The lease in words."""
         left = self.lease_left
         return duration(left) if left > 0 else f"ended {duration(-left)} ago"
+
+    @property
+    def outage(self) -> str:
+        """What it says of the last time it could not use its broker or result store, in words; empty if never."""
+        report, name = self.report, self.record.name
+        if report is None or report.last_outage is None:
+            return ""
+        last = report.last_outage
+        if last.seconds is None:
+            since = duration(self.seen_at - last.began_at)
+            return f"{name} has not been able to use its {last.of} for {since}: {last.reason}"
+        when = ago(last.began_at + last.seconds, self.seen_at)
+        how_often = count_of(report.outages, "outage")
+        return f"{name}: its {last.of} was away for {last.seconds:.1f} s until {when} ({how_often} since its start)."
 
     def takes_from(self, queue: str) -> bool:
         """Say whether it is there and consumes from the queue."""

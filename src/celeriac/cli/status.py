@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from msgspec import structs
+import msgspec
 
 from celeriac.cli import exit_codes
 from celeriac.cli.failures import Failure
@@ -56,6 +56,8 @@ def _print(nodes: Sequence[NodeView], queues: Sequence[QueueView], *, url: str, 
         click.echo(f"Broker {url}\n")
     if nodes:
         _print_nodes(nodes, no_color=session.no_color)
+        for outage in [node.outage for node in nodes if node.outage and node.is_running]:
+            click.echo(f"\n{outage}")
     if queues and not session.quiet:
         click.echo()
         print_queues(queues, no_color=session.no_color)
@@ -100,7 +102,7 @@ def _plain(node: NodeView) -> dict[str, Any]:
         "state": node.state,
         "lease_left": round(node.lease_left, 3),
         "lease_until": iso(node.record.lease_until),
-        "report": structs.asdict(node.report) if node.report is not None else None,
+        "report": msgspec.to_builtins(node.report),
     }
 
 

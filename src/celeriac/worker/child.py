@@ -146,6 +146,16 @@ class Child:
         """Return what it is running at this moment, as it wrote on the board."""
         return list(self.board.running())
 
+    def enforce_hard_limit(self, now: float) -> None:
+        """Kill it when a task has run longer than its hard limit."""
+        for row in self.running() if self.overdue is None else ():
+            # A row may be read while it is written: a deadline of which only some bytes are there is a tiny number.
+            if row.began < row.deadline < now:
+                self.overdue = row.sequence
+                self.overdue_after = round(row.deadline - row.began, 3)
+                self.kill(f"a task ran longer than its hard limit of {self.overdue_after:g} s")
+                return
+
     def leave(self) -> list[Assignment]:
         """Let it finish what it has begun and end; return what it had not begun."""
         self.state = ChildState.LEAVING

@@ -1,9 +1,10 @@
 """The intake: the consumer thread, which alone talks to the broker.
 
-Its duties, in one loop: settle what has ended, renew the lease, give dead nodes' deliveries back, take as many
+Its duties, in one loop: renew the lease, give dead nodes' deliveries back, settle what has ended, take as many
 deliveries as are wanted. The main thread hands over orders and picks up what has come in; neither ever waits for the
 other. While the broker is away the intake tries again with growing pauses, keeps every order, says so once in the log,
-and once more when it is back; the main thread and the children go on meanwhile.
+and once more when it is back; the main thread and the children go on meanwhile. While only the result store is away
+it does the same, and keeps the lease.
 """
 
 import contextlib
@@ -20,13 +21,16 @@ from celeriac.brokers.base import Broker, Consumer, Delivery, Outcome, Settlemen
 from celeriac.exceptions import OperationalError
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
+from celeriac.worker.outages import Outages
 
 __all__ = ["Arrivals", "Intake", "Keep"]
 
 logger = logging.getLogger("celeriac.worker.intake")
 
-#: Seconds between two attempts while the broker is away: the first and the longest pause.
-_PAUSES = (0.1, 5.0)
+#: Seconds between two attempts while the broker is away: the first and the longest pause. The longest is most of what
+#: a task waits for after the server's return, and a quarter of the lease at most, to keep it while only the results are
+#: away.
+_PAUSES = (0.1, 2.0)
 #: Deliveries taken at once, at most: a batch must not hold the store for long.
 _BATCH = 500
 #: Seconds between two looks for dead nodes, and between two renewals that tell news of this one.
@@ -64,13 +68,20 @@ class Intake:
         node: str,
         lease: float,
         status: Callable[[], bytes],
+        outages: Outages,
+        max_attempts: int | None = None,
     ) -> None:
         self._broker = broker
         self._backend = backend
         self._queues = queues
         self._node = node
+        self._longest_pause = min(_PAUSES[1], lease / 4)
+        # Where the connection is the lease, to renew is to read and answer what the server says.
+        self._renew_every = lease / 3 if broker.capabilities.leases else 0.0
         self._lease = lease
         self._status = status
+        self._outages = outages
+        self._max_attempts = max_attempts
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._settlements: list[Settlement] = []
@@ -81,11 +92,12 @@ class Intake:
         self._not_acked: list[Delivery] = []
         self._wanted = 0
         self._stopping = False
+        #: Until when a broker that is away is tried while stopping (monotonic).
+        self._patient_until = 0.0
         self._consumer: Consumer | None = None
         self._renewed_at = 0.0
         self._looked_at = 0.0
         self._told = b""
-        self._down_since: float | None = None
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
@@ -109,7 +121,7 @@ class Intake:
 
     @property
     def is_alive(self) -> bool:
-        """The thread runs."""
+        """The thread runs: it ends by ``stop`` only, unless the broker has been away for too many attempts."""
         return self._thread.is_alive()
 
     def want(self, count: int) -> None:
@@ -153,12 +165,16 @@ class Intake:
         return arrivals
 
     def stop(self, timeout: float) -> bool:
-        """Settle what is left, give back the lease and end; return whether that was done in time (seconds)."""
+        """Settle what is left, give back the lease and end; return whether that was done in time (seconds).
+
+        A broker that is away is tried for half of the time.
+        """
+        self._patient_until = time.monotonic() + timeout / 2
         self._stopping = True
         self._wake()
         if self._thread.is_alive():
             self._thread.join(timeout)
-        return not self._thread.is_alive()
+        return not self._thread.is_alive() and not self._has_orders()
 
     def _wake(self) -> None:
         self._changed.set()
@@ -172,41 +188,50 @@ class Intake:
         assert self._consumer is not None
         consumer = self._consumer
         pause = _PAUSES[0]
+        failures = 0
         while True:
             try:
                 self._turn(consumer)
-                self._came_back()
-                pause = _PAUSES[0]
-            except OperationalError as error:
-                self._went_away(error)
-                if self._stopping:
-                    break
-                pause = self._rest(pause)
-            except Exception:
-                # Without this thread the node would hang for ever.
-                logger.exception("The engine has failed in a way that it should not; trying again.")
-                if self._stopping:
+                self._outages.end()
+                pause, failures = _PAUSES[0], 0
+            except Exception as error:  # noqa: BLE001 - without this thread the node would hang for ever
+                self._tell(error, is_first=not failures)
+                failures += 1
+                if self._gives_up(failures):
                     break
                 pause = self._rest(pause)
             if self._stopping and not self._has_orders():
                 break
         with contextlib.suppress(OperationalError):
             consumer.close()
+        self._notify()
+
+    def _tell(self, error: Exception, *, is_first: bool) -> None:
+        if isinstance(error, OperationalError):
+            self._outages.begin(error)
+        elif is_first:
+            logger.error("The engine has failed in a way that it should not; trying again.", exc_info=error)
+
+    def _gives_up(self, failures: int) -> bool:
+        if self._stopping:
+            return not self._has_orders() or time.monotonic() > self._patient_until
+        return self._max_attempts is not None and failures > self._max_attempts
 
     def _rest(self, pause: float) -> float:
         """Wait before the next attempt; return how long to wait before the one after it."""
         self._changed.wait(pause)
         self._changed.clear()
-        return min(_PAUSES[1], pause * 2)
+        return min(self._longest_pause, pause * 2)
 
     def _turn(self, consumer: Consumer) -> None:
         self._changed.clear()
-        self._settle_all(consumer)
         now = time.monotonic()
+        # First of all, as settling may fail for as long as the results are away.
         if now - self._looked_at > _LOOK_EVERY:
             self._looked_at = now
-            self._recover(consumer)
             self._renew(consumer, now)
+            self._recover(consumer)
+        self._settle_all(consumer)
         if self._stopping:
             return
         with self._lock:
@@ -222,7 +247,7 @@ class Intake:
 
     def _renew(self, consumer: Consumer, now: float) -> None:
         status = self._status()
-        if status == self._told and now - self._renewed_at <= self._lease / 3:
+        if status == self._told and now - self._renewed_at <= self._renew_every:
             return
         self._renewed_at, self._told = now, status
         if not consumer.renew(status):
@@ -314,13 +339,3 @@ class Intake:
     def _notify(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"\0")
-
-    def _went_away(self, error: OperationalError) -> None:
-        if self._down_since is None:
-            self._down_since = time.monotonic()
-            logger.error("The broker cannot be used; trying again until it is back. %s", error)
-
-    def _came_back(self) -> None:
-        if self._down_since is not None:
-            logger.warning("The broker is back after %.1f s.", time.monotonic() - self._down_since)
-            self._down_since = None

@@ -4,6 +4,7 @@ import logging
 import os
 import resource
 import socket
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 from celeriac.backends.base import ResultBackend
 from celeriac.brokers.base import Broker
 from celeriac.engines import backend_from_url, broker_from_url
-from celeriac.exceptions import ImproperlyConfigured
+from celeriac.exceptions import BackendError, BrokerUnavailable, ImproperlyConfigured
 from celeriac.supervision.fork_server import ForkServer
 from celeriac.supervision.fresh_spawner import FreshSpawner
 from celeriac.supervision.spawner import Spawner
@@ -36,6 +37,8 @@ _SHARED_IMPORTS = ("celeriac.app.base", "celeriac.worker.child_main", "celeriac.
 _KIB = 1024
 #: Seconds the fork server may take to start a child before it is replaced; the node's main thread waits for it.
 _START_PATIENCE = 5.0
+#: Seconds between two attempts to connect to a server that is not there yet: the first and the longest pause.
+_PAUSES = (0.1, 2.0)
 #: Descriptors the node would like to have: it needs about ten a child.
 _DESCRIPTORS = 16_384
 
@@ -137,6 +140,15 @@ class _Plan:
     def reloads(self) -> bool:
         return self.options.reload is not Reload.NEVER and not self.facts.in_production
 
+    def attempts(self, *, retries: bool) -> int | None:
+        """Return how often to try again to reach a broker that is away; None: for ever."""
+        return (self.facts.settings["broker_connection_max_retries"] or None) if retries else 0
+
+    @property
+    def retries_at_start(self) -> bool:
+        at_start = self.facts.settings["broker_connection_retry_on_startup"]
+        return bool(self.facts.settings["broker_connection_retry"] if at_start is None else at_start)
+
     def crew(self) -> CrewOptions:
         threads = self.executor == "threads"
         memory = self.setting(self.options.max_memory_per_child, "worker_max_memory_per_child")
@@ -179,9 +191,18 @@ def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner)
         concurrency=plan.concurrency,
         queues=[queue.name for queue in queues],
     )
-    intake = Intake(broker, backend, queues, node=hostname, lease=settings["worker_lease"], status=status.document)
+    intake = Intake(
+        broker,
+        backend,
+        queues,
+        node=hostname,
+        lease=settings["worker_lease"],
+        status=status.document,
+        outages=status.outages,
+        max_attempts=plan.attempts(retries=settings["broker_connection_retry"]),
+    )
     _check_shared(broker)
-    intake.connect()
+    _connect(intake, plan)
     if plan.options.purge:
         for queue in queues:
             logger.warning("Purged %d messages from queue %s.", broker.purge(queue.name), queue.name)
@@ -198,6 +219,27 @@ def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner)
         crew=Crew(spawner, loop, child_boot, crew_options),
         status=status,
     )
+
+
+def _connect(intake: Intake, plan: _Plan) -> None:
+    """Connect; a server that is not there yet is waited for, as the settings say."""
+    attempts = plan.attempts(retries=plan.retries_at_start)
+    failures, pause = 0, _PAUSES[0]
+    while True:
+        try:
+            intake.connect()
+        except (BrokerUnavailable, BackendError) as error:
+            failures += 1
+            if attempts is not None and failures > attempts:
+                raise
+            if failures == 1:
+                logger.error("Not connected yet; trying again until it is there. %s", error)
+            time.sleep(pause)
+            pause = min(_PAUSES[1], pause * 2)
+        else:
+            if failures:
+                logger.warning("Connected.")
+            return
 
 
 def _check_reload(facts: Facts, options: WorkerOptions) -> None:

@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from celeriac.brokers.base import Delivery, Outcome, Settlement
-from celeriac.exceptions import UnreadableMessage
+from celeriac.exceptions import BrokerUnavailable, UnreadableMessage
 from celeriac.supervision.os_signals import OsSignals
 from celeriac.worker import conclusion
 from celeriac.worker.aftermath import Casualty, judge
@@ -94,7 +94,10 @@ class Node:
         crew.on_end = self._on_child_end
 
     def run(self) -> bool:
-        """Run until a shutdown is complete; True when it was for a new node, with new settings, to take over."""
+        """Run until a shutdown is complete; True when it was for a new node, with new settings, to take over.
+
+        Raises ``BrokerUnavailable`` when it ended because the broker was away for too long.
+        """
         # The two threads hand over in microseconds; the default interval of 5 ms would be most of a task's latency.
         sys.setswitchinterval(0.0005)
         # What is here now stays; what comes is freed by its last user, with hardly a circle among it.
@@ -110,7 +113,10 @@ class Node:
                 self._loop.run_once(self._timeout())
                 self._tick(time.monotonic())
         finally:
+            has_given_up = not self._intake.is_alive
             self._end()
+        if has_given_up:
+            raise BrokerUnavailable(self._status.outages.last_reason)
         return self._renewal.starts_anew
 
     # The loop.
@@ -136,6 +142,9 @@ class Node:
             self._crew.check_memory()
         if self._phase is not _Phase.RUNNING:
             self._go_on_leaving(now)
+        elif not self._intake.is_alive:
+            logger.critical("This worker ends: its broker was away for too long (broker_connection_max_retries).")
+            self._shut_down_cold()
         self._dispatch(now)
         if self._crew.was_ready and not self._announced:
             self._announced = True
@@ -151,8 +160,7 @@ class Node:
         for child in children:
             if not child.is_busy:
                 continue
-            if child.overdue is None:
-                self._enforce_hard_limit(child, now)
+            child.enforce_hard_limit(now)
             if child.loads[LaneKind.DEF].is_stuck(now):
                 self._wait_again(child.take_back_from(LaneKind.DEF))
             if child.loads[LaneKind.ASYNC].is_silent(now):
@@ -164,15 +172,6 @@ class Node:
         if left_lying:
             child.loads[LaneKind.ASYNC].avoided_until = now + _AVOIDANCE
             self._wait_again(left_lying)
-
-    def _enforce_hard_limit(self, child: Child, now: float) -> None:
-        for row in child.running():
-            # A row may be read while it is written: a deadline of which only some bytes are there is a tiny number.
-            if row.began < row.deadline < now:
-                child.overdue = row.sequence
-                child.overdue_after = round(row.deadline - row.began, 3)
-                child.kill(f"a task ran longer than its hard limit of {child.overdue_after:g} s")
-                return
 
     def _dispatch(self, now: float) -> None:
         children = self._crew.children

@@ -9,6 +9,7 @@ import msgspec
 
 from celeriac import states
 from celeriac.version import __version__
+from celeriac.worker.outages import Outage, Outages
 
 __all__ = ["Status", "StatusReport"]
 
@@ -31,6 +32,9 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     #: Executions since the start, and those of them that failed.
     processed: int
     failed: int
+    #: How often the broker or the result store was away since the start, and when it was last.
+    outages: int = 0
+    last_outage: Outage | None = None
 
 
 class Status:
@@ -43,6 +47,7 @@ class Status:
         self._queues = list(queues)
         self._started_at = time.time()
         self._states: Counter[str] = Counter()
+        self.outages = Outages()
         self.children: list[int] = []
         self.active = 0
 
@@ -65,5 +70,7 @@ class Status:
                 active=self.active,
                 processed=sum(self._states.values()),
                 failed=self._states[states.FAILURE],
+                outages=self.outages.count,
+                last_outage=self.outages.last,
             )
         )
