@@ -1,9 +1,12 @@
-"""The peer: an interpreter with a real Celery."""
+"""The peer: an interpreter with a real Celery; and the places where it meets celeriac."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.interop.grounds import Grounds
 
 VARIABLE = "CELERIAC_PEER_PYTHON"
 
@@ -20,3 +23,11 @@ def peer_python() -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(f"NO PEER: {reason}")
+
+
+@pytest.fixture(scope="session")
+def grounds(peer_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grounds]:
+    """Return what starts workers and clients of both sides, on every wire."""
+    made = Grounds(peer_python, tmp_path_factory.mktemp("interop"))
+    yield made
+    made.close()
