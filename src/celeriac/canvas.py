@@ -135,13 +135,20 @@ class Signature(dict[str, Any], Generic[R]):
         args, kwargs, options = self.merged(args, kwargs, options)
         return self.type.apply(args, kwargs, **options)
 
-    def messages(self, args: Sequence[Any], options: Mapping[str, Any], *, is_child: bool = True) -> "list[Message]":
-        """Return the messages that publishing it with these arguments and options takes; nothing is published."""
+    def messages(
+        self, args: Sequence[Any], options: Mapping[str, Any], *, is_child: bool = True, is_follow_up: bool = True
+    ) -> "list[Message]":
+        """Return the messages that publishing it with these arguments and options takes; nothing is published.
+
+        Those of no follow-up are to be given to ``Publisher.send``, which tells of them.
+        """
         args, kwargs, merged = self.merged(args, None, options)
         task = self.registered_task()
         if task is not None:
             merged = task.call_options(args, kwargs, merged)
-        return [self.app.publisher.follow_up(self.task, args, kwargs, merged, task=task, is_child=is_child)]
+        publisher = self.app.publisher
+        make = publisher.follow_up if is_follow_up else publisher.message
+        return [make(self.task, args, kwargs, merged, task=task, is_child=is_child)]
 
     # Changing.
 

@@ -1,13 +1,14 @@
 """The courier: gives an app's messages to its broker, and knows what to do when the broker does not take them."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from celeriac import signals
 from celeriac.backends.base import StoredResult
 from celeriac.brokers.base import Broker
-from celeriac.exceptions import OperationalError, PublishUnconfirmed
+from celeriac.exceptions import BrokerUnavailable, MessageRefused, OperationalError, PublishUnconfirmed
 from celeriac.protocol.message import Message
 from celeriac.retries import publish_intervals
 
@@ -27,6 +28,8 @@ class Courier:
         self._app = app
         #: The broker, and the queues that it has been told of.
         self._declared: tuple[Broker | None, set[str]] = (None, set())
+        #: Queues that somebody else has declared.
+        self._presumed: frozenset[str] = frozenset()
 
     def send(
         self,
@@ -38,7 +41,8 @@ class Courier:
 
         ``results``, by task id, are stored in the same step. Of the options of a call ``retry``, ``retry_policy`` and
         ``timeout`` (or ``confirm_timeout``) count. Raises ``BrokerUnavailable`` when none was published (or
-        ``BackendStoreError``, when a result could not be stored), ``PublishUnconfirmed`` when nobody knows.
+        ``BackendStoreError``, when a result could not be stored), ``PublishUnconfirmed`` when nobody knows of some, and
+        ``MessageRefused`` when trying again is of no use; their ``published`` names the messages that are in.
         """
         if len(messages) <= BATCH and not results:
             self._send_batch(messages, options, ())
@@ -48,15 +52,26 @@ class Courier:
             stored = [results[message.id] for message in batch if message.id in results] if results else []
             self._send_batch(batch, options, stored)
 
+    def presume(self, queues: Iterable[str]) -> None:
+        """Take these queues for declared: those of a worker, in its children."""
+        self._presumed = frozenset(queues)
+
+    def declare(self, messages: Sequence[Message]) -> None:
+        """Make sure that the queues of messages exist which somebody else will publish; costs nothing the second time.
+
+        Raises ``OperationalError``.
+        """
+        self._declare(self._app.broker, messages)
+
     def _send_batch(
         self, messages: Sequence[Message], options: Mapping[str, Any], results: Sequence[StoredResult]
     ) -> None:
         timeout = options.get("timeout") or options.get("confirm_timeout") or self._app.conf.broker_publish_timeout
-        deadline = time.monotonic() + timeout
+        began = time.monotonic()
         try:
             self._publish(messages, results, timeout=timeout)
         except OperationalError as error:
-            self._send_again(messages, options, error, results=results, deadline=deadline)
+            self._send_again(_Attempt(messages, results, error, began), options, deadline=began + timeout)
         if signals.after_task_publish.receivers:
             self.announce_published(messages)
 
@@ -68,29 +83,24 @@ class Courier:
         else:
             broker.publish(messages, timeout=timeout)
 
-    def _send_again(
-        self,
-        messages: Sequence[Message],
-        options: Mapping[str, Any],
-        error: OperationalError,
-        *,
-        results: Sequence[StoredResult],
-        deadline: float,
-    ) -> None:
+    def _send_again(self, attempt: "_Attempt", options: Mapping[str, Any], *, deadline: float) -> None:
         """Try again, with the pauses of the retry policy; raises what is known when it gives up."""
-        unconfirmed = error if isinstance(error, PublishUnconfirmed) else None
         for pause in self._pauses(options):
-            if time.monotonic() + pause >= deadline:
+            # A connection takes its own time to fail, and no other is begun that would go beyond the deadline.
+            longest = 0.0 if self._has_declared(attempt.missing) else attempt.duration
+            if attempt.is_refused or time.monotonic() + pause + longest >= deadline:
                 break
             time.sleep(pause)
+            attempt.began = time.monotonic()
             try:
-                self._publish(messages, results, timeout=max(0.0, deadline - time.monotonic()))
-            except OperationalError as again:
-                error = again
-                unconfirmed = again if isinstance(again, PublishUnconfirmed) else unconfirmed
+                self._publish(attempt.missing, attempt.results, timeout=max(0.0, deadline - attempt.began))
+            except OperationalError as error:
+                attempt.fail(error)
             else:
                 return
-        raise unconfirmed or error
+        if signals.after_task_publish.receivers:
+            self.announce_published(attempt.published)
+        raise attempt.verdict()
 
     def _pauses(self, options: Mapping[str, Any]) -> Iterable[float]:
         conf = self._app.conf
@@ -110,11 +120,56 @@ class Courier:
                 headers=message.headers,
             )
 
+    def _has_declared(self, messages: Sequence[Message]) -> bool:
+        broker, declared = self._declared
+        return broker is not None and all(message.queue in declared | self._presumed for message in messages)
+
     def _declare(self, broker: Broker, messages: Sequence[Message]) -> None:
         if self._declared[0] is not broker:
             self._declared = broker, set()
         declared = self._declared[1]
         for message in messages:
-            if message.queue not in declared:
+            if message.queue not in declared and message.queue not in self._presumed:
                 broker.declare(self._app.queues[message.queue])
                 declared.add(message.queue)
+
+
+class _Attempt:
+    """What has become of messages that were not published at once."""
+
+    def __init__(
+        self, messages: Sequence[Message], results: Sequence[StoredResult], error: OperationalError, began: float
+    ) -> None:
+        self.results = results
+        self.missing = list(messages)
+        self.published: list[Message] = []
+        #: Seconds the last try took.
+        self.duration = 0.0
+        self.began = began
+        self._unconfirmed: OperationalError | None = None
+        self.fail(error)
+
+    @property
+    def is_refused(self) -> bool:
+        """The broker takes what is missing at no time."""
+        return isinstance(self._error, MessageRefused)
+
+    def fail(self, error: OperationalError) -> None:
+        """Note how a try has failed, and which messages are in all the same."""
+        self.duration = time.monotonic() - self.began
+        self._error = error
+        if isinstance(error, PublishUnconfirmed):
+            self._unconfirmed = error
+        arrived = Counter(error.published) if isinstance(error, BrokerUnavailable) else Counter()
+        missing: list[Message] = []
+        for message in self.missing:
+            (self.published if arrived[message.id] > 0 else missing).append(message)
+            arrived[message.id] -= 1
+        self.missing = missing
+
+    def verdict(self) -> OperationalError:
+        """Return the error to raise: that nobody knows, if nobody knows; with the ids of what is in."""
+        error = self._error if self.is_refused else self._unconfirmed or self._error
+        if isinstance(error, BrokerUnavailable):
+            error.published = tuple(message.id for message in self.published)
+        return error

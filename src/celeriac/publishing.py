@@ -5,7 +5,7 @@ belongs to, moments from numbers of seconds, the queue, and whether it has to wa
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -322,6 +322,16 @@ class Publisher:
     ) -> None:
         """Do what ``send`` does, waiting for nothing but the broker."""
         self._courier.send(messages, options, results)
+
+    # For what the node publishes.
+
+    def presume(self, queues: Iterable[str]) -> None:
+        """Take these queues for declared, since the node takes from them."""
+        self._courier.presume(queues)
+
+    def declare(self, messages: Sequence[Message]) -> None:
+        """Make sure that the queues of follow-ups exist; raises ``OperationalError``."""
+        self._courier.declare(messages)
 
 
 def _blame(call: TaskCall, serializer: str, task: "TaskCore | None") -> EncodeError | None:

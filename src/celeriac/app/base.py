@@ -122,7 +122,7 @@ class Celeriac(AppWithTasks):
             if self.conf.task_always_eager:
                 results += [each.apply_async() for each in batch]
                 continue
-            messages = [message for each in batch for message in each.messages((), {})]
+            messages = [message for each in batch for message in each.messages((), {}, is_follow_up=False)]
             held = self.publisher.send(messages, options=batch[0].options)
             results += [self._result_of(each, message, held) for each, message in zip(batch, messages, strict=True)]
         return results
@@ -134,7 +134,7 @@ class Celeriac(AppWithTasks):
             if self.conf.task_always_eager:
                 results += [await each.aapply_async() for each in batch]
                 continue
-            messages = [message for each in batch for message in each.messages((), {})]
+            messages = [message for each in batch for message in each.messages((), {}, is_follow_up=False)]
             held = await self.publisher.asend(messages, options=batch[0].options)
             results += [self._result_of(each, message, held) for each, message in zip(batch, messages, strict=True)]
         return results

@@ -31,7 +31,9 @@ _CELERY_MODULES = {
     "WorkerLostError": "billiard.exceptions",
 }
 #: Ours alone: written under our own module, so that a Celery that reads them makes a class of that name.
-_UNKNOWN_TO_CELERY = frozenset({"BrokerUnavailable", "PublishUnconfirmed", "ResultsDisabled", "UnreadableMessage"})
+_UNKNOWN_TO_CELERY = frozenset(
+    {"BrokerUnavailable", "MessageRefused", "PublishUnconfirmed", "ResultsDisabled", "UnreadableMessage"}
+)
 _CELERY_SOURCES = frozenset({"celery.exceptions", *_CELERY_MODULES.values()})
 _CELERY_NAMES = {"CeleriacError": "CeleryError"}
 _CURE = "a task that sets FAILURE or RETRY by update_state passes an exception as meta"

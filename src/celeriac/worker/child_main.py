@@ -37,6 +37,7 @@ def main(argument: bytes, descriptors: list[int]) -> None:
     signals.worker_process_init.send(sender=boot.hostname)
     # Their modules are imported now, so that the first task need not wait for that; nothing connects yet.
     _ = app.broker, app.backend
+    app.publisher.presume(queue.name for queue in app.queues.select(boot.queues, boot.exclude_queues))
     outbox, async_outbox = Outbox(lane.send), Outbox(async_lane.send)
     async_loop = None
     if boot.async_slots:

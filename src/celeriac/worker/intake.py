@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from celeriac.backends.base import ResultBackend, StoredResult
 from celeriac.brokers.base import Broker, Consumer, Delivery, Outcome, Settlement
-from celeriac.exceptions import OperationalError
+from celeriac.exceptions import MessageRefused, OperationalError
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
 from celeriac.worker.outages import Outages
@@ -287,15 +287,14 @@ class Intake:
     def _settle_batch(self, consumer: Consumer, settlements: Sequence[Settlement]) -> None:
         try:
             refused = consumer.settle(settlements)
-        except OperationalError:
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OperationalError) and not isinstance(error, MessageRefused):
+                raise
             if len(settlements) > 1:
                 for settlement in settlements:
                     self._settle_batch(consumer, [settlement])
                 return
-            logger.exception("A delivery could not be settled as it ended; it is kept as a dead letter.")
-            self._settle_as_dead(consumer, settlements[0])
+            self._settle_as_dead(consumer, settlements[0], error)
             return
         for settlement in refused:
             logger.warning(
@@ -304,10 +303,19 @@ class Intake:
                 settlement.delivery.queue,
             )
 
-    def _settle_as_dead(self, consumer: Consumer, settlement: Settlement) -> None:
-        reason = "Its end could not be stored; the worker's log says why."
+    def _settle_as_dead(self, consumer: Consumer, settlement: Settlement, error: Exception) -> None:
+        """Keep what could not be settled as it ended, with the result that it had, for a person to look at."""
+        if isinstance(error, MessageRefused):
+            reason = f"What was to follow the task cannot be published. {error}"
+            logger.error("A delivery from queue %s is kept as a dead letter. %s", settlement.delivery.queue, reason)
+            result = settlement.result
+        else:
+            reason = "Its end could not be stored; the worker's log says why."
+            logger.error("A delivery could not be settled as it ended; it is kept as a dead letter.", exc_info=error)
+            result = None
+        dead = Settlement(delivery=settlement.delivery, outcome=Outcome.REJECT, reason=reason, result=result)
         try:
-            consumer.settle([Settlement(delivery=settlement.delivery, outcome=Outcome.REJECT, reason=reason)])
+            consumer.settle([dead])
         except OperationalError:
             raise
         except Exception:
@@ -316,14 +324,16 @@ class Intake:
     def _keep_batch(self, keeps: Sequence[Keep]) -> None:
         try:
             self._keep_all(keeps)
-        except OperationalError:
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OperationalError) and not isinstance(error, MessageRefused):
+                raise
             if len(keeps) > 1:
                 for keep in keeps:
                     self._keep_batch([keep])
                 return
             logger.exception("A result, or what was to follow it, could not be kept and is lost.")
+            if isinstance(error, MessageRefused) and keeps[0].follow_ups:
+                self._keep_batch([keeps[0]._replace(follow_ups=())])
 
     def _keep_all(self, keeps: Sequence[Keep]) -> None:
         follow_ups = [message for keep in keeps for message in keep.follow_ups]

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from celeriac.exceptions import CeleriacError, UnreadableMessage
+from celeriac.exceptions import CeleriacError, OperationalError, UnreadableMessage
 from celeriac.execution import Execution, Report, refuse
 from celeriac.protocol import envelope
 from celeriac.protocol.message import Message
@@ -82,6 +83,8 @@ class Workbench:
             # The task has forked and this is its copy of the process, which must not go on as if it were the child.
             os._exit(0)
         log_end(report)
+        if report.follow_ups:
+            self._declare(report.follow_ups)
         self.outbox.put(
             Done(
                 work.sequence,
@@ -96,6 +99,11 @@ class Workbench:
             )
         )
         self._board.end(row)
+
+    def _declare(self, messages: Sequence[Message]) -> None:
+        """Declare the queues that the node is going to publish to: only the app knows them."""
+        with contextlib.suppress(OperationalError):  # the node, which says so, waits for the broker
+            self._app.publisher.declare(messages)
 
     def run(self, row: int, work: Work, limit: SoftLimit) -> None:
         """Run a ``def`` task from its work to its end."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from celeriac import Celeriac, Task, signals
-from celeriac.exceptions import BrokerUnavailable, EncodeError, TaskNotSent
+from celeriac.exceptions import BrokerUnavailable, EncodeError, MessageRefused, PublishUnconfirmed, TaskNotSent
 from celeriac.protocol.message import Message
 from celeriac.protocol.task_call import TaskCall, decode_task
 from celeriac.publication import Publication, integration, publish_all
@@ -328,6 +328,77 @@ def test_publishing_is_tried_again_as_the_policy_says(add: Any, monkeypatch: pyt
         with pytest.raises(BrokerUnavailable, match="away"):
             add.apply_async((1,), **options)
     assert app.broker.size("celery").ready == 1
+
+
+def test_what_is_in_is_not_published_again(add: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that broke in the middle: the second try has the rest only."""
+    app, publish = add.app, add.app.broker.publish
+    tries: list[list[str]] = []
+
+    def break_once(messages: Any, **options: Any) -> None:
+        tries.append([message.id for message in messages])
+        if len(tries) == 1:
+            publish(messages[:2], **options)
+            raise PublishUnconfirmed("The connection broke.", published=[message.id for message in messages[:2]])
+        publish(messages, **options)
+
+    monkeypatch.setattr(app.broker, "publish", break_once)
+    ids = [result.id for result in add.delay_many([(1,), (2,), (3,)])]
+    assert tries == [ids, ids[2:]]
+    assert app.broker.size("celery").ready == 3
+
+
+def test_an_error_says_which_messages_are_in(add: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = iter([("a", PublishUnconfirmed), ("b", BrokerUnavailable)])
+    announced: list[Any] = []
+
+    def take_one(messages: Any, **_: Any) -> None:
+        taken, kind = next(errors)
+        raise kind("The broker is away.", published=[message.id for message in messages if message.id == taken])
+
+    def announce(headers: Any, **_: Any) -> None:
+        announced.append(headers["id"])
+
+    monkeypatch.setattr(add.app.broker, "publish", take_one)
+    signals.after_task_publish.connect(announce)
+    calls = [add.signature((number,), task_id=task_id) for number, task_id in enumerate("abc")]
+    calls[0].options["retry_policy"] = {"max_retries": 1}
+    try:
+        with pytest.raises(PublishUnconfirmed) as caught:
+            add.app.publish_many(calls)
+    finally:
+        signals.after_task_publish.disconnect(announce)
+    assert caught.value.published == ("a", "b")
+    assert announced == ["a", "b"]
+
+
+def test_what_the_broker_will_never_take_is_not_tried_again(add: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[Any] = []
+
+    def refuse(messages: Any, **_: Any) -> None:
+        tries.append(messages)
+        raise MessageRefused("The queue is full.")
+
+    monkeypatch.setattr(add.app.broker, "publish", refuse)
+    with pytest.raises(MessageRefused, match="full"):
+        add.delay(1)
+    assert len(tries) == 1
+
+
+def test_a_connection_that_takes_long_to_fail_is_not_tried_beyond_the_deadline(
+    add: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[float] = []
+
+    def fail_slowly(_: Any) -> None:
+        tries.append(time.monotonic())
+        time.sleep(0.3)
+        raise BrokerUnavailable("Nobody answers.")
+
+    monkeypatch.setattr(add.app.broker, "declare", fail_slowly)
+    with pytest.raises(BrokerUnavailable):
+        add.apply_async((1,), timeout=0.5, retry_policy={"interval_start": 0, "interval_step": 0})
+    assert len(tries) == 1
 
 
 class Gate:
