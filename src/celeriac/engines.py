@@ -15,6 +15,12 @@ from celeriac.stand_ins import stand_ins
 
 __all__ = ["backend_from_url", "broker_from_url", "default_broker_url"]
 
+#: Schemes of Redis and of Valkey, which speaks the same.
+_REDIS = (
+    *("redis", "rediss", "redis+socket", "redis+cluster", "rediss+cluster", "sentinel"),
+    *("valkey", "valkeys", "valkey+socket", "valkey+cluster", "valkeys+cluster"),
+)
+
 #: Scheme to module and class. A class takes the URL and ``options``; a backend's also ``broker``.
 BROKERS: dict[str, str] = {
     "memory": "celeriac.brokers.memory:MemoryBroker",
@@ -24,6 +30,7 @@ BACKENDS: dict[str, str] = {
     "memory": "celeriac.backends.memory:MemoryBackend",
     "sqlite": "celeriac.backends.sqlite:SqliteBackend",
     "disabled": "celeriac.backends.disabled:DisabledBackend",
+    **dict.fromkeys(_REDIS, "celeriac.backends.redis:RedisBackend"),
 }
 
 #: Those that reach nothing outside this process.
@@ -40,10 +47,16 @@ _BROKER = _Kind("broker", "broker_url", BROKERS)
 _BACKEND = _Kind("result backend", "result_backend", BACKENDS)
 
 #: Schemes of engines that take several URLs, one after the other when a server is away.
-_FAIL_OVER = frozenset({"amqp", "amqps", "pyamqp", "redis", "rediss", "redis+socket", "sentinel"})
+_FAIL_OVER = frozenset({"amqp", "amqps", "pyamqp", *_REDIS})
+
+#: What engines need besides celeriac, and the extra that brings it.
+_EXTRAS = {"redis": "redis", "hiredis": "redis"}
 
 #: Schemes of engines that are planned.
-_LATER = frozenset({"amqp", "amqps", "postgresql", "pyamqp", "redis", "rediss", "rpc", "sentinel"})
+_LATER = frozenset({"amqp", "amqps", "postgresql", "pyamqp", "rpc"} | ({*_REDIS} - {*BROKERS}))
+
+#: Schemes that need no mention where the usual ones are listed.
+_RARE = frozenset(_REDIS) - {"redis", "rediss", "sentinel"}
 
 #: Celery's names for what is called otherwise here.
 _ALIASES = {"cache+memory": "memory", "db+sqlite": "sqlite"}
@@ -93,7 +106,15 @@ def _load(url: str, kind: _Kind) -> Any:
     if instead is not None and path not in _IN_PROCESS:
         instead.refuse(url)
     module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        raise ImproperlyConfigured(
+            f"For {scheme}:// URLs the package {error.name} is needed, which is not installed: "
+            f'pip install "celeriac[{_EXTRAS[error.name]}]"'
+        ) from error
 
 
 def _scheme(url: str, kind: _Kind) -> str:
@@ -133,11 +154,11 @@ def _check_several(url: str, scheme: str, kind: _Kind) -> None:
 
 
 def _family(scheme: str) -> str:
-    return "amqp" if scheme in {"amqps", "pyamqp"} else "redis" if scheme.startswith("redis") else scheme
+    return "amqp" if scheme in {"amqps", "pyamqp"} else "redis" if scheme in _REDIS and scheme != "sentinel" else scheme
 
 
 def _unknown_scheme(scheme: str, kind: _Kind) -> str:
-    known = sorted(kind.classes)
+    known = sorted({*kind.classes} - _RARE)
     close = difflib.get_close_matches(scheme, known, n=1)
     guess = f" Did you mean {close[0]}://?" if close else ""
     if scheme in _LATER:

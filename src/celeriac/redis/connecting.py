@@ -32,6 +32,8 @@ class Connector:
         self.location = location
         #: The node, in a Cluster.
         self.address = address
+        #: The server that took the last connection.
+        self._last: Address | None = None
 
     @property
     def server(self) -> str:
@@ -40,18 +42,37 @@ class Connector:
 
     def connect(self, timeout: float) -> socket.socket:
         """Return a socket that is ready for commands; raises ``RedisUnavailable`` with the cure."""
-        try:
-            connection = self._make(timeout)
-            connection.connect()
-            self._look_at_version(connection)
-        except (redis.RedisError, OSError) as error:
-            raise RedisUnavailable(self._explain(error)) from error
+        connection = self._connect_to_first(timeout)
         made: socket.socket = connection._sock  # noqa: SLF001 - there is no public way to its socket
         # From here on it is ours alone; the other object would close it at its end.
         connection._sock = None  # noqa: SLF001 - the same
         return made
 
-    def _make(self, timeout: float) -> Any:
+    def _connect_to_first(self, timeout: float) -> Any:
+        """Return redis-py's connection to the first server of the URLs that takes one, beginning with the last."""
+        errors: list[Exception] = []
+        for address in self._addresses():
+            try:
+                connection = self._make(address, timeout)
+                connection.connect()
+                self._look_at_version(connection)
+            except (redis.RedisError, OSError) as error:
+                errors.append(error)
+            else:
+                self._last = address
+                return connection
+        raise RedisUnavailable(self._explain(errors[0])) from errors[0]
+
+    def _addresses(self) -> list[Address | None]:
+        """Return where to try; None: only the connecting will tell."""
+        location = self.location
+        if self.address is not None:
+            return [self.address]
+        if location.kind is not Kind.SERVER:
+            return [None]
+        return sorted(location.addresses, key=lambda address: address != self._last)
+
+    def _make(self, address: Address | None, timeout: float) -> Any:
         location = self.location
         options: dict[str, Any] = {
             "db": location.database,
@@ -67,14 +88,12 @@ class Connector:
             for name in ("socket_keepalive", "socket_keepalive_options"):
                 options.pop(name, None)
             return _make_local(path=location.path, **options)
-        host, port = self._find_address(timeout)
+        host, port = self._find_master(timeout) if address is None else address
         make = _make_encrypted if location.is_encrypted else _make_plain
         return make(host=host, port=port, **options)
 
-    def _find_address(self, timeout: float) -> Address:
+    def _find_master(self, timeout: float) -> Address:
         location = self.location
-        if location.kind is not Kind.SENTINEL:
-            return self.address or location.addresses[0]
         options = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry": None}
         sentinel = _make_sentinel(
             location.addresses,

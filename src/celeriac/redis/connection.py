@@ -91,7 +91,7 @@ class Connection:
     def send(self, *commands: Command, timeout: float | None = None) -> None:
         """Send without waiting for an answer; ``read_available`` returns it."""
         timeout = self._timeout if timeout is None else timeout
-        sock = self._ensure(timeout)
+        sock = self._sock if self._sock is not None else self._connect(timeout)
         self._write(sock, self._pack(commands), len(commands), timeout)
 
     def read_available(self) -> list[Reply]:

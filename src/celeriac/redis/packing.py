@@ -14,7 +14,7 @@ Argument: TypeAlias = bytes | str | int | float
 Reply: TypeAlias = Any
 
 #: Turns a command into bytes.
-pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment] - its stub is wrong
+pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # its stub is wrong
 
 
 class ScriptCall(NamedTuple):

@@ -1,0 +1,27 @@
+"""Keys of a test's own on the shared server."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+import redis
+
+from tests.servers.shared import redis_url
+
+__all__ = ["DATABASE", "own_keys"]
+
+#: The database that tests of the result backend use.
+DATABASE = 11
+
+
+@contextmanager
+def own_keys(**options: object) -> Iterator[str]:
+    """Give a URL under which nobody else's keys are seen; remove what was kept there."""
+    url = redis_url(DATABASE)
+    prefix = f"test-{uuid.uuid4().hex}-"
+    yield f"{url}?{urlencode({'global_keyprefix': prefix, **options})}"
+    with redis.Redis.from_url(url) as client:
+        leftovers = [*client.scan_iter(f"{prefix}*", 1000), *client.scan_iter(f"celeriac.result.{{{prefix}*", 1000)]
+        if leftovers:
+            client.unlink(*leftovers)
