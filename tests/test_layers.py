@@ -54,6 +54,7 @@ CELERIAC = Rules(
         "celeriac.dotted_name": 4,
         "celeriac.eager_result": 4,
         "celeriac.einfo": 4,
+        "celeriac.events": 4,
         "celeriac.execution": 4,
         "celeriac.identifiers": 4,
         "celeriac.local": 4,

@@ -159,7 +159,7 @@ def test_what_cannot_work_is_refused_with_the_reason(project: Project, words):
 
 
 def test_options_of_celery_that_do_nothing_here_are_taken_with_a_note(project: Project):
-    words = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-E", "-O", "fair")
+    words = ("--without-gossip", "--without-mingle", "-E", "-O", "fair")
     worker = project.worker(*words)
     for word in words[:-2]:
         assert f"Note: {word} has no effect" in worker.log

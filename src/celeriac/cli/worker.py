@@ -23,8 +23,6 @@ __all__ = ["worker"]
 _WITHOUT_EFFECT: Final = {
     "without_gossip": "--without-gossip has no effect: nodes do not gossip.",
     "without_mingle": "--without-mingle has no effect: nodes do not ask each other anything when they start.",
-    "without_heartbeat": "--without-heartbeat has no effect: a node always renews its lease.",
-    "heartbeat_interval": "--heartbeat-interval has no effect: see the setting worker_lease.",
     "optimization": "",
     "task_events": "-E has no effect yet: events come in a later release.",
     "pool_start_method": "--pool-start-method has no effect here: see the setting worker_pool_start_method.",
@@ -49,8 +47,6 @@ def _celery_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in (
         click.option("--without-gossip", is_flag=True, hidden=True),
         click.option("--without-mingle", is_flag=True, hidden=True),
-        click.option("--without-heartbeat", is_flag=True, hidden=True),
-        click.option("--heartbeat-interval", type=float, hidden=True),
         click.option("-O", "optimization", hidden=True),
         click.option("-E", "--task-events", "--events", is_flag=True, hidden=True),
         click.option("--pool-start-method", hidden=True),
@@ -93,6 +89,15 @@ def _celery_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--shutdown-timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="What runs may end so long.")
 @click.option("--prefetch-multiplier", type=click.IntRange(min=0), metavar="NUMBER", help="Bound of the read-ahead.")
 @click.option("--disable-prefetch", is_flag=True, help="Read nothing ahead.")
+@click.option(
+    "--heartbeat-interval",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    default=2.0,
+    show_default=True,
+    help="Tell Flower and other monitors this often.",
+)
+@click.option("--without-heartbeat", is_flag=True, help="Tell them nothing.")
 @click.option("--purge", "--discard", is_flag=True, help="Drop first what waits in the queues, without asking.")
 @click.option("--pidfile", type=click.Path(path_type=Path, dir_okay=False), help="Write the process id to this file.")
 @click.option("--reload", is_flag=True, help="For development: take up the code anew when it changes.")
@@ -149,6 +154,7 @@ def _options(session: Session, settings: tuple[str, ...], given: dict[str, Any])
         log_json=given["json_log"],
         log_brief=given["in_development"],
         color=click.get_current_context().color,
+        heartbeat_interval=0.0 if given["without_heartbeat"] else given["heartbeat_interval"],
         purge=given["purge"],
         reload=_reload(given),
         settings=parse_assignments(settings),

@@ -5,6 +5,7 @@ import os
 import resource
 import socket
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 from celeriac.backends.base import ResultBackend
 from celeriac.brokers.base import Broker
 from celeriac.engines import backend_from_url, broker_from_url
+from celeriac.events.dispatcher import EventDispatcher, event_channel
 from celeriac.exceptions import BackendError, BrokerUnavailable, ImproperlyConfigured
 from celeriac.supervision.fork_server import ForkServer
 from celeriac.supervision.fresh_spawner import FreshSpawner
@@ -20,6 +22,7 @@ from celeriac.supervision.spawner import Spawner
 from celeriac.worker.app_link import AppLink
 from celeriac.worker.crew import Crew, CrewOptions
 from celeriac.worker.frames import Facts
+from celeriac.worker.heart import Heart
 from celeriac.worker.intake import Intake
 from celeriac.worker.loop import Loop
 from celeriac.worker.node import Node
@@ -88,10 +91,11 @@ def _run(options: WorkerOptions, boot: ChildBoot, watcher: CodeWatcher) -> bool:
             for warning in facts.warnings:
                 logger.warning("%s", warning)
             with _children_spawner(spawner, plan) as children_spawner:
-                node = _assemble(plan, boot, app_link, children_spawner)
+                node, heart = _assemble(plan, boot, app_link, children_spawner)
                 if plan.reloads:
                     watcher.start(resources=facts.resources)  # goes on while one node follows another
-                return node.run()
+                with heart:
+                    return node.run()
         finally:
             app_link.close()
 
@@ -178,7 +182,9 @@ class _Plan:
         )
 
 
-def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner) -> Node:
+def _assemble(
+    plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner
+) -> tuple[Node, AbstractContextManager[object]]:
     facts, settings = plan.facts, plan.facts.settings
     hostname = boot.hostname
     crew_options = plan.crew()
@@ -211,7 +217,7 @@ def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner)
     child_boot = msgspec.structs.replace(
         boot, executor=plan.executor, slots=crew_options.slots, async_slots=crew_options.async_slots, name="child"
     )
-    return Node(
+    node = Node(
         plan.node(hostname),
         loop=loop,
         app_link=app_link,
@@ -219,6 +225,19 @@ def _assemble(plan: _Plan, boot: ChildBoot, app_link: AppLink, spawner: Spawner)
         crew=Crew(spawner, loop, child_boot, crew_options),
         status=status,
     )
+    beats = broker.capabilities.shared_with_celery and plan.options.heartbeat_interval > 0
+    return node, _heart(plan, hostname, status) if beats else nullcontext()
+
+
+def _heart(plan: _Plan, hostname: str, status: Status) -> Heart:
+    facts, settings = plan.facts, plan.facts.settings
+    dispatcher = EventDispatcher(
+        broker_from_url(facts.broker_url, options=facts.broker_options),
+        hostname=hostname,
+        channel=event_channel(settings["event_exchange"]),
+        serializer=settings["event_serializer"],
+    )
+    return Heart(dispatcher, status, interval=plan.options.heartbeat_interval)
 
 
 def _connect(intake: Intake, plan: _Plan) -> None:

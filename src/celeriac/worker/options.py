@@ -52,6 +52,8 @@ class WorkerOptions:
     #: Shorter lines, unless the settings have a form of their own.
     log_brief: bool = False
     color: bool | None = None
+    #: Seconds between two heartbeats for monitors; 0: none are sent.
+    heartbeat_interval: float = 2.0
     purge: bool = False
     reload: Reload = Reload.NEVER
     #: Further settings from the command line.

@@ -55,6 +55,11 @@ class Status:
         """Count one execution by the state it ended in."""
         self._states[state] += 1
 
+    @property
+    def processed(self) -> int:
+        """Executions since the start. Safe from any thread."""
+        return sum(list(self._states.values()))
+
     def document(self) -> bytes:
         """Return the report. Called in the consumer thread."""
         return msgspec.json.encode(
@@ -68,7 +73,7 @@ class Status:
                 queues=self._queues,
                 children=self.children,
                 active=self.active,
-                processed=sum(self._states.values()),
+                processed=self.processed,
                 failed=self._states[states.FAILURE],
                 outages=self.outages.count,
                 last_outage=self.outages.last,
