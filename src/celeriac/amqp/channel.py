@@ -258,6 +258,15 @@ class Channel:
             self.connection.lose(str(fault))
         return confirms.receipts(fault)
 
+    def send(self, message: Outgoing) -> None:
+        """Have a message sent with the next ``drive``, which nobody confirms. Not for channels that ``publish``.
+
+        Raises ``TypeError`` and ``EncodeError`` for what AMQP cannot carry.
+        """
+        self.require_open()
+        assert self._published is None, "its confirm would be taken for another's"
+        self.connection.write(write_message(message, self.number, self.connection.frame_max))
+
     def _await_unblocked(self, deadline: float, meanwhile: Callable[[], object] | None) -> None:
         if not self.connection.blocked:
             return

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from celeriac.exceptions import EncodeError
 
 __all__ = [
+    "DELAY_PREFIX",
     "DELIVERY_EXCHANGE",
     "ENTRANCE",
     "LEVELS",
@@ -35,10 +36,13 @@ __all__ = [
 LEVELS = 28
 #: The longest wait in one round: about eight and a half years.
 MAX_SECONDS = 2**LEVELS - 1
+#: Begins the names of all exchanges and queues here. What has waited comes from the last of them that it was
+#: dead-lettered to, which is any.
+DELAY_PREFIX = "celery_delayed_"
 #: Where delays end.
 DELIVERY_EXCHANGE = "celery_delayed_delivery"
 #: Where delays begin.
-ENTRANCE = f"celery_delayed_{LEVELS - 1}"
+ENTRANCE = f"{DELAY_PREFIX}{LEVELS - 1}"
 
 #: Bytes in a routing key, by the standard.
 _MAX_KEY = 255
@@ -81,7 +85,7 @@ class Topology(NamedTuple):
 
 def level_name(level: int) -> str:
     """Return the name of a level's exchange and queue; level 0 waits one second."""
-    return f"celery_delayed_{level}"
+    return f"{DELAY_PREFIX}{level}"
 
 
 def topology(queue_type: str = "quorum") -> Topology:
@@ -122,13 +126,14 @@ def _pattern(level: int, digit: str) -> str:
     return "*." * (LEVELS - 1 - level) + digit + ".#"
 
 
-def queue_pattern(routing_key: str) -> str:
+def queue_pattern(routing_key: str, *, may_match_many: bool = False) -> str:
     """Return the pattern by which a queue takes what has waited, from the exchange behind the last level.
 
     Celery writes ``#.`` for the digits, and so gives every delayed message of a queue ``high.mail`` to a queue ``mail``
-    as well. A star for each digit matches no other queue's messages.
+    as well. A star for each digit matches no other queue's messages. ``may_match_many``: the routing key is a pattern
+    itself. Raises ``EncodeError`` for one that is no good.
     """
-    return _checked("*." * LEVELS + routing_key, routing_key)
+    return _checked("*." * LEVELS + routing_key, routing_key, may_match_many=may_match_many)
 
 
 def delayed_key(seconds: int, routing_key: str) -> str:
@@ -138,13 +143,13 @@ def delayed_key(seconds: int, routing_key: str) -> str:
     return _checked(".".join(f"{seconds:0{LEVELS}b}") + "." + routing_key, routing_key)
 
 
-def _checked(key: str, routing_key: str) -> str:
+def _checked(key: str, routing_key: str, *, may_match_many: bool = False) -> str:
     if len(key.encode()) > _MAX_KEY:
         raise EncodeError(
             f"Nothing can be delayed on its way to {routing_key!r}: RabbitMQ's delays put {2 * LEVELS} bytes before "
             f"the name, which leaves {_MAX_KEY - 2 * LEVELS} for the name itself; choose a shorter one."
         )
-    if not _WILDCARDS.isdisjoint(routing_key.split(".")):
+    if not may_match_many and not _WILDCARDS.isdisjoint(routing_key.split(".")):
         raise EncodeError(
             f"Nothing can be delayed on its way to {routing_key!r}: to RabbitMQ's delays the words * and # stand for "
             "others; choose a name without them."

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from celeriac.exceptions import EncodeError
-from celeriac.protocol.amqp_delay import DELIVERY_EXCHANGE
+from celeriac.protocol.amqp_delay import DELAY_PREFIX
 from celeriac.protocol.amqp_properties import Properties
 from celeriac.protocol.kombu_envelope import moment
 from celeriac.protocol.message import Message
@@ -43,7 +43,7 @@ _DEATHS = frozenset(
 _NOT_SENT = _COUNTS | _DEATHS
 #: Not read either, if nobody's dead-lettering but celeriac's and Celery's own has put them there.
 _NOT_READ = _NOT_SENT | {HOLD}
-_OWN_QUEUES = ("celery_delayed_", HOLD_PREFIX)
+_OWN_QUEUES = (DELAY_PREFIX, HOLD_PREFIX)
 
 #: Milliseconds: a longer time-to-live is refused by RabbitMQ. The header ``expires`` says it all the same.
 _MAX_EXPIRATION = 2**32 - 1
@@ -88,7 +88,7 @@ def from_properties(properties: Properties, body: bytes, *, queue: str, exchange
     if not _NOT_READ.isdisjoint(headers):
         dropped = _COUNTS | {HOLD} if _has_died_elsewhere(headers) else _NOT_READ
         headers = {name: value for name, value in headers.items() if name not in dropped}
-    has_waited = exchange == DELIVERY_EXCHANGE
+    has_waited = exchange.startswith(DELAY_PREFIX)
     to_queue = has_waited or (not exchange and routing_key == queue)
     task_id = headers.get("id")
     return Message(

@@ -64,8 +64,9 @@ def test_a_copy_that_waits_has_no_expiration():
 
 
 def test_what_has_waited_has_its_queue_for_an_address():
-    waited = delivered(Properties(correlation_id="a"), "celery_delayed_delivery", delayed_key(9, "celery"))
-    assert (waited.queue, waited.exchange, waited.routing_key) == ("celery", "", None)
+    for exchange in ("celery_delayed_delivery", "celery_delayed_0", "celery_delayed_26"):
+        waited = delivered(Properties(correlation_id="a"), exchange, delayed_key(9, "celery"))
+        assert (waited.queue, waited.exchange, waited.routing_key) == ("celery", "", None)
 
 
 def test_moments_come_from_the_headers():
