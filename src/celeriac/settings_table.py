@@ -523,7 +523,13 @@ _TASK = (
         None,
         "How often one worker runs a task, such as `10/m`. None: no limit.",
     ),
-    _declare("task_default_priority", INTEGER, None, "The priority of tasks that have none.", minimum=0),
+    _declare(
+        "task_default_priority",
+        INTEGER,
+        None,
+        "The priority of tasks that have none. On Redis 0 goes first, elsewhere the highest.",
+        minimum=0,
+    ),
     _declare("task_ignore_result", FLAG, False, "Nobody wants results: none is stored."),
     _declare("task_store_errors_even_if_ignored", FLAG, False, "Failures are stored even then."),
     _declare(

@@ -5,7 +5,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +14,7 @@ from typing import Any
 import django
 import pytest
 
-from celeriac.django.task_priorities import step_of
+from celeriac.django.task_priorities import priority_of, step_of
 from tests.django.postoffice import run_in_site
 from tests.django.task_site import FRAMEWORK, Site, require_framework, wait_until
 
@@ -556,3 +556,26 @@ print(tasks.bloom.enqueue(0).return_value, app.broker.size("celery").ready)
 )
 def test_priorities_are_steps_as_the_table_says(priority: int, step: int) -> None:
     assert step_of(priority) == step
+    assert priority_of(priority, range(9, -1, -1)) == step
+
+
+@pytest.mark.parametrize(
+    ("priorities", "expected"),
+    [
+        ((0, 3, 6, 9), [9, 9, 6, 6, 6, 3, 0, 0, 0, 0]),
+        (range(10, -1, -1), [0, 1, 2, 3, 4, 5, 7, 8, 9, 10]),
+        (range(255, -1, -1), [25, 51, 76, 102, 127, 128, 160, 192, 224, 255]),
+        ((2, 1, 0), [0, 0, 0, 0, 0, 1, 2, 2, 2, 2]),
+        ((1, 0), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]),
+        ((0,), [0] * 10),
+        ((), [None] * 10),
+    ],
+)
+def test_a_higher_priority_is_no_less_urgent_on_any_broker(
+    priorities: Sequence[int], expected: list[int | None]
+) -> None:
+    found = [priority_of(priority, priorities) for priority in (-100, -80, -60, -40, -10, 0, 10, 30, 60, 90)]
+    assert found == expected
+    if priorities:
+        urgency = [priorities.index(priority) for priority in found if priority is not None]
+        assert urgency == sorted(urgency, reverse=True)

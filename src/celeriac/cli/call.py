@@ -32,7 +32,9 @@ __all__ = ["call"]
 @click.option("--queue", type=QUEUES, metavar="NAME", help="Where it waits.  [default: as the task is routed]")
 @click.option("--exchange", metavar="NAME", help="The exchange to publish to.")
 @click.option("--routing-key", metavar="KEY", help="The routing key to publish with.")
-@click.option("--priority", type=click.IntRange(0, 255), metavar="NUMBER", help="The higher goes first.")
+@click.option(
+    "--priority", type=click.IntRange(0, 255), metavar="NUMBER", help="On Redis 0 goes first, elsewhere the highest."
+)
 @click.option("-w", "--wait", type=float, metavar="SECONDS", help="Wait so long for the result, and print it.")
 @click.option("--unregistered", is_flag=True, help="Publish it though this app has no such task: a worker may.")
 @pass_session
