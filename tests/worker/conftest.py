@@ -1,5 +1,6 @@
 """A real worker for tests: its node in a process of its own, on a SQLite file of its own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -45,10 +46,11 @@ def wait_until(condition: Callable[[], object], what: str, patience: float = PAT
 class Project:
     """A folder with an app in ``tasks.py``, the same app in this process, and workers on it."""
 
-    def __init__(self, directory: Path, name: str, source: str) -> None:
+    def __init__(self, directory: Path, name: str, source: str, *, broker: str = "", backend: str = "") -> None:
         self.directory = directory
         self.name = name
-        (directory / f"{name}.py").write_text(HEAD.format(url=f"sqlite:///{directory}/queue.sqlite3") + source)
+        broker = broker or f"sqlite:///{directory}/queue.sqlite3"
+        (directory / f"{name}.py").write_text(HEAD.format(broker=broker, backend=backend or broker) + source)
         sys.path.insert(0, str(directory))
         self.module = __import__(name)
         self.app: Celeriac = self.module.app
@@ -81,7 +83,7 @@ HEAD = """
 import os, signal, sys, time
 from pathlib import Path
 from celeriac import Celeriac
-app = Celeriac(__name__, broker="{url}", backend="{url}")
+app = Celeriac(__name__, broker="{broker}", backend="{backend}")
 HERE = Path(__file__).parent
 def note(name, text):
     with open(HERE / name, "a") as file:
@@ -141,24 +143,25 @@ class Worker:
         return self.process.wait(patience)
 
     def destroy(self) -> None:
+        """End all of it at once. Not waited for: dead orphans may stay for as long as init pleases."""
         processes = self.descendants()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        _, alive = psutil.wait_procs(processes, timeout=3)
-        for process in alive:
-            process.kill()
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self._log.close()
 
 
 @pytest.fixture
-def project(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Project]]:
-    """Return a function that makes a project from the source of its tasks."""
+def project(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Project]]:
+    """Return a function that makes a project from the source of its tasks, on a SQLite file or another broker."""
     projects: list[Project] = []
 
-    def make(source: str) -> Project:
+    def make(source: str, *, broker: str = "", backend: str = "") -> Project:
         name = f"tasks_{os.getpid()}_{id(request)}_{len(projects)}"
-        made = Project(tmp_path, name, textwrap.dedent(source))
+        made = Project(tmp_path, name, textwrap.dedent(source), broker=broker, backend=backend)
         projects.append(made)
         return made
 
