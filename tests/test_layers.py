@@ -34,6 +34,7 @@ CELERIAC = Rules(
         # 2 ports
         "celeriac.backends.base": 2,
         "celeriac.brokers.base": 2,
+        "celeriac.brokers.remarks": 2,
         "celeriac.clock": 2,
         "celeriac.supervision": 2,
         # 3 engines

@@ -17,6 +17,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from celeriac import states
+from celeriac.brokers.remarks import Remark
 
 __all__ = ["ChordProgress", "ResultBackend", "StoredResult", "may_replace"]
 
@@ -135,6 +136,10 @@ class ResultBackend(ABC):
     @abstractmethod
     def prune(self) -> int:
         """Drop what has expired; return how many results. Engines that expire by themselves return 0."""
+
+    def examine(self) -> list[Remark]:
+        """Ask the server how it keeps results, and say what it can lose; changes nothing."""
+        return []
 
     def reply_address(self) -> str | None:
         """Return the address that results are sent to, for engines that send them; None for those that keep them."""

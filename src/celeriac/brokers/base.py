@@ -25,6 +25,8 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from celeriac.backends.base import ResultBackend, StoredResult
+from celeriac.brokers.remarks import GivenBack, Remark
+from celeriac.exceptions import ImproperlyConfigured
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
 
@@ -368,6 +370,19 @@ class Broker(ABC):
 
         On one with topics ``pattern`` chooses: ``*`` is one word of the routing key, ``#`` any number of them.
         """
+
+    def examine(self) -> list[Remark]:
+        """Ask the server how it keeps messages, and say what it can lose; changes nothing."""
+        return []
+
+    def give_back(self, queues: Sequence[str] | None = None, *, dead: bool = False) -> GivenBack:
+        """Write what celeriac holds of these queues (None: of all) where a Celery worker finds it, as Celery would.
+
+        That is what is delayed, what dead nodes had taken, and with ``dead`` the dead letters. Safe to interrupt and
+        to repeat: each message is in one place or the other. Raises ``ImproperlyConfigured`` where Celery has no
+        workers.
+        """
+        raise ImproperlyConfigured(f"Celery has no workers on {self.url}, so there is nobody to give anything back to.")
 
 
 def settle_in_order(

@@ -2,7 +2,7 @@
 
 import shutil
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -71,7 +71,7 @@ def _examine(session: Session) -> Iterator[Section]:
         yield title, _guarded(check)
     broker = _guarded(lambda: _check_broker(app))
     yield "Broker", broker
-    yield "Results", _guarded(lambda: _check_results(app))
+    yield "Results", _guarded(lambda: _check_results(app, broker))
     if not any(finding.grade is Grade.WRONG for finding in broker):
         yield "Work", _guarded(lambda: check_work(app.broker, worker_command=session.command("worker")))
 
@@ -81,8 +81,8 @@ def _check_broker(app: "Celeriac") -> Iterator[Finding]:
     yield from check_file(app.broker_url)
 
 
-def _check_results(app: "Celeriac") -> Iterator[Finding]:
-    yield from check_backend(app.backend)
+def _check_results(app: "Celeriac", said: Sequence[Finding]) -> Iterator[Finding]:
+    yield from check_backend(app.backend, said=said)
     url = app.result_backend_url
     if url is not None and url != app.broker_url:
         yield from check_file(url)

@@ -71,6 +71,9 @@ class Cluster(Server):
             groups.setdefault(key_slot(key), []).append(position)
         return list(groups.values())
 
+    def every_pool(self) -> list[Pool]:
+        return [self._pool_at(address) for address in self.nodes()]
+
     def any_connector(self) -> Connector:
         return self._pool_at(self.nodes()[0]).connector
 

@@ -32,6 +32,10 @@ class Server(ABC):
         """Return positions of keys in groups that one command may touch together."""
 
     @abstractmethod
+    def every_pool(self) -> list[Pool]:
+        """Return the connections to each node that takes writes; raises ``RedisUnavailable``."""
+
+    @abstractmethod
     def any_connector(self) -> Connector:
         """Return the way to some node, for what is the same on all of them."""
 
@@ -64,6 +68,9 @@ class OneServer(Server):
 
     def same_place(self, keys: Sequence[bytes]) -> list[list[int]]:
         return [list(range(len(keys)))] if keys else []
+
+    def every_pool(self) -> list[Pool]:
+        return [self._pool]
 
     def any_connector(self) -> Connector:
         return self._connector

@@ -7,8 +7,10 @@ from celeriac.backends.base import ChordProgress, ResultBackend, StoredResult
 from celeriac.backends.redis.fetching import Fetching
 from celeriac.backends.redis.waits import Waits
 from celeriac.brokers.base import Broker
+from celeriac.brokers.remarks import Remark
 from celeriac.exceptions import BackendError, BackendStoreError
 from celeriac.redis.errors import RedisRefused, RedisUnavailable, ReplyError, explain_reply
+from celeriac.redis.examination import examine
 from celeriac.redis.location import Location
 from celeriac.redis.opening import server_at
 from celeriac.redis.packing import Argument, Command, Reply, ScriptCall
@@ -98,6 +100,9 @@ class RedisBackend(ResultBackend):
     def prune(self) -> int:
         """Return 0: the server drops what has expired."""
         return 0
+
+    def examine(self) -> list[Remark]:
+        return examine(self._server)
 
     def _scatter(self, calls: Sequence[tuple[bytes, Command]], error: type[BackendError] = BackendError) -> list[Reply]:
         """Send commands; what goes wrong is raised as ``error``."""

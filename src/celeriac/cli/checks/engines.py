@@ -4,12 +4,13 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from uuid import uuid4
 
 from celeriac import states
 from celeriac.backends.base import ResultBackend, StoredResult
 from celeriac.brokers.base import Broker, Outcome, Settlement
+from celeriac.brokers.remarks import Remark
 from celeriac.checks.engines import check_loneliness
 from celeriac.checks.finding import Finding, Grade
 from celeriac.exceptions import CeleriacError, OperationalError
@@ -46,10 +47,14 @@ def check_broker(broker: Broker) -> Iterator[Finding]:
         yield Finding(Grade.NOTE, f"{broker.url} is slow: a message took {took:.1f} s there and back.")
     else:
         yield Finding(Grade.OK, f"{broker.url}: a message went there and back in {took * 1000:.0f} ms.")
+    yield from _findings(broker.examine())
 
 
-def check_backend(backend: ResultBackend) -> Iterator[Finding]:
-    """Open the result backend; store a result of the doctor's own, read it, and forget it."""
+def check_backend(backend: ResultBackend, *, said: Sequence[Finding] = ()) -> Iterator[Finding]:
+    """Open the result backend; store a result of the doctor's own, read it, and forget it.
+
+    What was ``said`` of the broker is not said again, where both are kept by one server.
+    """
     if not backend.stores_results:
         return
     if backend.url.startswith("memory:"):
@@ -68,6 +73,12 @@ def check_backend(backend: ResultBackend) -> Iterator[Finding]:
         yield Finding(Grade.WRONG, f"{backend.url} took a result and does not know it. Look at the server's log.")
     else:
         yield Finding(Grade.OK, f"{backend.url}: a result went there and back.")
+    yield from (finding for finding in _findings(backend.examine()) if finding not in said)
+
+
+def _findings(remarks: Iterable[Remark]) -> Iterator[Finding]:
+    for remark in remarks:
+        yield Finding(Grade(remark.weight), remark.sentence)
 
 
 def _probe(broker: Broker) -> bool:
