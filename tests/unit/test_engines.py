@@ -1,11 +1,14 @@
 """From URLs to engines."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from celeriac.backends.disabled import DisabledBackend
 from celeriac.backends.memory import MemoryBackend
+from celeriac.backends.redis import RedisBackend
 from celeriac.backends.sqlite import SqliteBackend
 from celeriac.brokers.memory import MemoryBroker
 from celeriac.brokers.sqlite import SqliteBroker
@@ -19,6 +22,26 @@ def test_the_scheme_chooses_the_engine() -> None:
     assert isinstance(backend_from_url("memory://x"), MemoryBackend)
     assert isinstance(backend_from_url("sqlite:////tmp/q.sqlite3"), SqliteBackend)
     assert isinstance(backend_from_url("disabled://"), DisabledBackend)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://host/1", "rediss://host", "valkey://host", "redis+socket:///run/redis.sock", "redis+cluster://a"]
+)
+def test_redis_is_reached_in_many_ways(url: str) -> None:
+    assert isinstance(backend_from_url(url), RedisBackend)
+
+
+def test_a_library_that_is_not_installed_is_named_with_the_extra_that_brings_it() -> None:
+    program = (
+        "import sys; sys.modules['hiredis'] = None\n"
+        "from celeriac.engines import backend_from_url\n"
+        "from celeriac.exceptions import ImproperlyConfigured\n"
+        "try: backend_from_url('redis://:secret@host')\n"
+        "except ImproperlyConfigured as error: print(error)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert 'the package hiredis is needed, which is not installed: pip install "celeriac[redis]"' in ended.stdout
+    assert "secret" not in ended.stdout
 
 
 def test_celery_s_names_for_the_same_are_understood() -> None:

@@ -8,6 +8,7 @@ import redis
 import redis.connection
 import redis.sentinel
 
+from celeriac.exceptions import OperationalError
 from celeriac.redis.errors import OLDEST_SERVER, RedisUnavailable, explain_away, explain_reply
 from celeriac.redis.location import Address, Kind, Location
 
@@ -52,12 +53,15 @@ class Connector:
         """Return redis-py's connection to the first server of the URLs that takes one, beginning with the last."""
         errors: list[Exception] = []
         for address in self._addresses():
+            connection = None
             try:
                 connection = self._make(address, timeout)
                 connection.connect()
                 self._look_at_version(connection)
-            except (redis.RedisError, OSError) as error:
+            except (redis.RedisError, OSError, OperationalError) as error:
                 errors.append(error)
+                if connection is not None:
+                    connection.disconnect()
             else:
                 self._last = address
                 return connection
@@ -121,9 +125,12 @@ class Connector:
             )
 
     def _explain(self, error: Exception) -> str:
+        if isinstance(error, OperationalError):
+            return str(error)
         if isinstance(error, redis.ResponseError | redis.AuthenticationError | redis.BusyLoadingError):
             return explain_reply(self.server, str(error))
-        return explain_away(self.server, error)
+        hint = " If it has no TLS, write redis:// in place of rediss://." if self.location.is_encrypted else ""
+        return explain_away(self.server, error) + hint
 
 
 def _ask_version(connection: Any) -> str | None:

@@ -53,10 +53,7 @@ def explain_away(server: str, cause: BaseException) -> str:
             "signed it with ssl_ca_certs, or switch the check off with ssl_cert_reqs=none if the network is your own."
         )
     if "SSL" in text or "TLS" in text:
-        return (
-            f"The Redis server at {server} does not speak TLS as asked ({_short(text)}). "
-            "Write redis:// for a server without TLS."
-        )
+        return f"The Redis server at {server} does not speak TLS as it was asked to ({_short(text)})."
     if isinstance(cause, TimeoutError) or "Timeout" in text or "timed out" in text:
         return (
             f"The Redis server at {server} did not answer in time. "
@@ -80,7 +77,7 @@ def _short(text: str) -> str:
 
 #: What an answer begins with, and the sentence for it.
 _SENTENCES: Final = {
-    r"NOAUTH|.*(Authentication required)|.*(called without any password)": (
+    r"NOAUTH|.*Authentication required|.*client already authenticated|.*called without any password": (
         "The Redis server at {server} wants a password. Write it into the URL: redis://:PASSWORD@host:6379/0."
     ),
     r"WRONGPASS|.*invalid (username-password|password)": (
@@ -116,6 +113,9 @@ _SENTENCES: Final = {
     r"MOVED|ASK|CROSSSLOT|.*SELECT is not allowed in cluster mode": (
         "The Redis server at {server} is a node of a Cluster ({code}). "
         "Write redis+cluster:// in place of redis://, and no database number."
+    ),
+    r".*cluster support disabled": (
+        "The Redis server at {server} is no Cluster: write redis:// in place of redis+cluster://."
     ),
     r".*DB index is out of range|.*invalid DB index": (
         "The Redis server at {server} has no database of this number. "

@@ -137,7 +137,7 @@ class Location:
         scheme = "rediss" if self.is_encrypted else "redis"
         if self.kind is Kind.CLUSTER:
             return ";".join(f"{scheme}+cluster://{address}" for address in self.addresses)
-        return f"{scheme}://{self.addresses[0]}{suffix}"
+        return ";".join(f"{scheme}://{address}{suffix}" for address in self.addresses)
 
     @property
     def server(self) -> tuple[Any, ...]:
@@ -148,8 +148,7 @@ class Location:
             return (self.kind, self.master_name, frozenset(self.addresses))
         if self.kind is Kind.CLUSTER:
             return (self.kind, frozenset(self.addresses))
-        address = self.addresses[0]
-        return (self.kind, "127.0.0.1" if address.host == "localhost" else address.host, address.port)
+        return (self.kind, *(("127.0.0.1" if host == "localhost" else host, port) for host, port in self.addresses))
 
 
 def _scheme(url: str) -> _Scheme:

@@ -127,7 +127,7 @@ class Listener:
     def _turn(self) -> None:
         """Do once what there is to do, after waiting for it."""
         connection = self._connect()
-        self._wait(connection)
+        self._wait(connection, _SILENCE)
         added, dropped = self._take_changes()
         self._tell(connection, b"UNSUBSCRIBE", dropped)
         self._tell(connection, b"SUBSCRIBE", added)
@@ -172,7 +172,7 @@ class Listener:
         while not self._is_stopping and (remaining := deadline - time.monotonic()) > 0:
             self._wait(None, remaining)
 
-    def _wait(self, connection: Connection | None, timeout: float = _SILENCE) -> None:
+    def _wait(self, connection: Connection | None, timeout: float) -> None:
         """Wait until there is something to read or somebody rings."""
         assert self._bell is not None
         poller = select.poll()

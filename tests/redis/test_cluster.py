@@ -1,0 +1,104 @@
+"""A Cluster is one place: commands follow their keys, also while slots move."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import pytest
+
+from celeriac.redis.cluster import Cluster
+from celeriac.redis.errors import RedisRefused, RedisUnavailable, ReplyError
+from celeriac.redis.location import Location
+from tests.redis.conftest import MakeConnection
+from tests.servers.redis_cluster import RedisCluster
+from tests.servers.redis_server import RedisServer
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    with RedisCluster(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def cluster(nodes: RedisCluster) -> Iterator[Cluster]:
+    with closing(Cluster(Location.from_url(f"redis+cluster://{urlsplit(nodes.url).netloc}", {}))) as cluster:
+        yield cluster
+
+
+def set_all(cluster: Cluster, keys: list[bytes]) -> list[object]:
+    return cluster.scatter([(key, (b"SET", key, b"x")) for key in keys])
+
+
+KEYS = [b"key-%d" % number for number in range(200)]
+
+
+def test_each_command_goes_to_the_node_of_its_key(cluster: Cluster, nodes: RedisCluster) -> None:
+    assert set_all(cluster, KEYS) == [b"OK"] * len(KEYS)
+    assert len(cluster.nodes()) == 3
+    assert all(b":0\r\n" not in node.ask("DBSIZE") for node in nodes.nodes)
+    assert {cluster.pool_of(key) for key in KEYS} == {cluster.pool_of(key) for key in KEYS[:50]}
+
+
+def test_keys_that_one_command_may_touch_are_put_together(cluster: Cluster) -> None:
+    groups = cluster.same_place([b"{a}1", b"b", b"{a}2", b"{b}3"])
+    assert groups == [[0, 2], [1, 3]]
+
+
+def test_a_map_that_is_out_of_date_is_corrected_by_the_answers(cluster: Cluster) -> None:
+    cluster.open()
+    wrong = cluster.nodes()[0]
+    for slot in list(cluster._slots):
+        cluster._slots[slot] = wrong
+    assert set_all(cluster, KEYS) == [b"OK"] * len(KEYS)
+    assert len(cluster.nodes()) == 3
+
+
+def test_keys_are_found_while_their_slot_moves(cluster: Cluster, nodes: RedisCluster) -> None:
+    key = b"{moving}there"
+    set_all(cluster, [key])
+    slot = nodes.nodes[0].ask("CLUSTER", "KEYSLOT", "moving")[1:-2].decode()
+    source = next(node for node in nodes.nodes if node.port == cluster.pool_of(key).connector.address.port)
+    target = next(node for node in nodes.nodes if node is not source)
+    name_of = {node: node.ask("CLUSTER", "MYID").split(b"\r\n")[1].decode() for node in (source, target)}
+    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", name_of[source])
+    source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", name_of[target])
+    # One that is still there, and one that is made where the slot is going.
+    new = b"{moving}new"
+    assert cluster.scatter([(key, (b"GET", key)), (new, (b"SET", new, b"y"))]) == [b"x", b"OK"]
+    source.ask("MIGRATE", "127.0.0.1", str(target.port), key.decode(), "0", "5000")
+    assert cluster.scatter([(key, (b"GET", key)), (new, (b"GET", new))]) == [b"x", b"y"]
+    for node in (target, source):
+        node.ask("CLUSTER", "SETSLOT", slot, "NODE", name_of[target])
+    assert cluster.scatter([(key, (b"GET", key)), (new, (b"GET", new))]) == [b"x", b"y"]
+    assert cluster.pool_of(key).connector.address.port == target.port
+
+
+def test_while_a_node_is_away_its_keys_are_and_the_others_are_not(cluster: Cluster, nodes: RedisCluster) -> None:
+    set_all(cluster, KEYS)
+    last = nodes.nodes[2]
+    lost = [key for key in KEYS if cluster.pool_of(key).connector.address.port == last.port]
+    last.kill()
+    try:
+        with pytest.raises(RedisUnavailable):
+            set_all(cluster, lost[:1])
+        here = [key for key in KEYS if key not in lost]
+        assert set_all(cluster, here) == [b"OK"] * len(here)
+    finally:
+        last.start()
+        nodes.wait_ready()
+    assert set_all(cluster, KEYS) == [b"OK"] * len(KEYS)
+
+
+def test_a_node_of_a_cluster_says_so(connect: MakeConnection, nodes: RedisCluster) -> None:
+    connection = connect(nodes.url)
+    answers = connection.pipeline([("SET", key, "x") for key in KEYS])
+    refused = [connection.explain(answer) for answer in answers if isinstance(answer, ReplyError)]
+    assert refused
+    assert "Write redis+cluster://" in str(refused[0])
+
+
+def test_a_single_server_is_no_cluster(server: RedisServer) -> None:
+    cluster = Cluster(Location.from_url(f"redis+cluster://127.0.0.1:{server.port}", {}))
+    with closing(cluster), pytest.raises(RedisRefused, match="is no Cluster: write redis://"):
+        cluster.open()
