@@ -25,6 +25,7 @@ _REDIS = (
 BROKERS: dict[str, str] = {
     "memory": "celeriac.brokers.memory:MemoryBroker",
     "sqlite": "celeriac.brokers.sqlite:SqliteBroker",
+    **dict.fromkeys(_REDIS, "celeriac.brokers.redis:RedisBroker"),
 }
 BACKENDS: dict[str, str] = {
     "memory": "celeriac.backends.memory:MemoryBackend",

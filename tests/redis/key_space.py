@@ -16,9 +16,9 @@ DATABASE = 11
 
 
 @contextmanager
-def own_keys(**options: object) -> Iterator[str]:
+def own_keys(database: int = DATABASE, **options: object) -> Iterator[str]:
     """Give a URL under which nobody else's keys are seen; remove what was kept there."""
-    url = redis_url(DATABASE)
+    url = redis_url(database)
     prefix = f"test-{uuid.uuid4().hex}-"
     yield f"{url}?{urlencode({'global_keyprefix': prefix, **options})}"
     with redis.Redis.from_url(url) as client:

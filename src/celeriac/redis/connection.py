@@ -99,8 +99,9 @@ class Connection:
         sock = self._sock
         if sock is None:
             return []
-        found: list[Reply] = []
         try:
+            # An earlier answer may have brought more than itself.
+            found = self._parse_all()
             while self._receive_now(sock):
                 found += self._parse_all()
         except (OSError, hiredis.HiredisError) as error:

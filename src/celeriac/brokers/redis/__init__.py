@@ -1,0 +1,5 @@
+"""Messages in Redis, where Celery looks for them."""
+
+from celeriac.brokers.redis.broker import RedisBroker
+
+__all__ = ["RedisBroker"]

@@ -1,0 +1,112 @@
+"""Publishing, with a deadline, and with a word on what is certain when it fails."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from celeriac.backends.base import StoredResult
+from celeriac.backends.redis import RedisBackend
+from celeriac.brokers.redis.elements import encode
+from celeriac.brokers.redis.exchanges import Exchanges
+from celeriac.brokers.redis.layout import Layout
+from celeriac.brokers.redis.publishing import Placed, Places, push_commands
+from celeriac.brokers.redis.record import SCRIPTS
+from celeriac.exceptions import BrokerUnavailable, PublishUnconfirmed
+from celeriac.protocol.message import Message
+from celeriac.redis.errors import RedisRefused, RedisUnavailable, ReplyError
+from celeriac.redis.packing import Argument, Command, ScriptCall
+from celeriac.redis.results import result_arguments, result_key
+from celeriac.redis.scripts import load_script
+from celeriac.redis.servers import Server
+
+__all__ = ["Publisher"]
+
+T = TypeVar("T")
+
+_MULTI: Final[Command] = (b"MULTI",)
+_EXEC: Final[Command] = (b"EXEC",)
+
+
+class Publisher:
+    """Puts messages where they belong. Safe for many threads."""
+
+    def __init__(self, layout: Layout, server: Server, exchanges: Exchanges) -> None:
+        self._layout = layout
+        self._server = server
+        self._exchanges = exchanges
+        self._places = Places(layout, queues_of=exchanges.queues_of)
+
+    def publish(self, messages: Sequence[Message], timeout: float) -> None:
+        """Publish all in one step."""
+        if messages:
+            self._say_what_is_certain(lambda: self._push(self._place(messages), timeout))
+
+    def publish_with_results(
+        self, messages: Sequence[Message], results: Sequence[StoredResult], backend: RedisBackend, timeout: float
+    ) -> None:
+        """Store results and publish in one step, on one server."""
+        self._say_what_is_certain(lambda: self._push_with_results(self._place(messages), results, backend, timeout))
+
+    def broadcast(self, channel: str, payload: bytes) -> None:
+        """Send to whoever listens."""
+        key = channel.encode()
+        self._say_what_is_certain(lambda: self._server.pool_of(key).call(b"PUBLISH", key, payload))
+
+    def _place(self, messages: Sequence[Message]) -> list[Placed]:
+        placed = self._places.place(messages, interop=self._layout.interop)
+        self._exchanges.declare_unknown(message.queue for message in messages)
+        return placed
+
+    def _push(self, placed: Sequence[Placed], timeout: float) -> None:
+        if self._layout.is_cluster:
+            self._push_apart(placed, timeout)
+            return
+        commands = push_commands(placed)
+        pool = self._server.pool_of(placed[0].key.encode())
+        if len(commands) == 1:
+            pool.call(*commands[0], timeout=timeout)
+            return
+        with pool.connection(timeout=timeout) as connection:
+            *queued, done = connection.pipeline([_MULTI, *commands, _EXEC], timeout=timeout)
+            failed = [reply for reply in queued if isinstance(reply, ReplyError)]
+            if failed or isinstance(done, ReplyError):
+                # Refused at the queueing: then nothing of it was done.
+                raise connection.explain(failed[0] if failed else done)
+        for reply in done:
+            if isinstance(reply, ReplyError):
+                raise RedisRefused(f"Some of the messages could not be published: {reply}.", code=reply.code)
+
+    def _push_apart(self, placed: Sequence[Placed], timeout: float) -> None:
+        commands = push_commands(placed)
+        replies = self._server.scatter([(_key(command), command) for command in commands], timeout=timeout)
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise RedisRefused(f"The Redis Cluster refused messages: {reply}.", code=reply.code)
+
+    def _push_with_results(
+        self, placed: Sequence[Placed], results: Sequence[StoredResult], backend: RedisBackend, timeout: float
+    ) -> None:
+        own, other = self._server.location.database, backend.location.database
+        arguments: list[Argument] = [b"" if own == other else other, own, len(results)]
+        for result in results:
+            arguments += (result_key(backend.location.key_prefix, result.task_id), *result_arguments(result))
+        for each in placed:
+            arguments += each.arguments()
+        pool = self._server.pool_of(self._layout.queues.encode())
+        pool.run(ScriptCall(load_script(SCRIPTS, "publish"), (), arguments), timeout=timeout)
+
+    def _say_what_is_certain(self, action: Callable[[], T]) -> T:
+        try:
+            return action()
+        except RedisUnavailable as error:
+            if error.maybe_done:
+                raise PublishUnconfirmed(
+                    f"{error} Whether it has taken the messages is not known: they may be published."
+                ) from error
+            raise BrokerUnavailable(str(error)) from error
+        except RedisRefused as error:
+            raise BrokerUnavailable(str(error)) from error
+
+
+def _key(command: Command) -> bytes:
+    key = command[1]
+    return key.encode() if isinstance(key, str) else bytes(key)  # type: ignore[arg-type]

@@ -1,0 +1,85 @@
+"""Where messages go, and the commands that bring them there."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from celeriac.brokers.redis.elements import encode, order_mark
+from celeriac.brokers.redis.layout import Layout
+from celeriac.protocol.message import Message
+from celeriac.redis.packing import Argument
+
+__all__ = ["Placed", "Places", "push_commands"]
+
+#: Seconds by which clocks may differ: so long after its moment a message still asks the server's clock.
+_CLOCK_DIFFERENCE: Final = 1.0
+#: Elements of one LPUSH, at most.
+_CHUNK: Final = 5000
+
+
+class Placed(NamedTuple):
+    """One element and where it goes: a list, or with a moment a sorted set of delayed messages, as its member."""
+
+    key: str
+    element: bytes
+    #: In milliseconds.
+    moment: float | None = None
+
+    def arguments(self, *, at_head: bool = False) -> tuple[Argument, ...]:
+        """Return it as the scripts read it."""
+        if self.moment is None:
+            return (b"h" if at_head else b"l", self.key, self.element)
+        return (b"z", self.key, repr(self.moment), self.element)
+
+
+class Places:
+    """Decides where messages go. ``queues_of`` returns the queues of a message."""
+
+    def __init__(self, layout: Layout, *, queues_of: Callable[[Message], Sequence[str]]) -> None:
+        self._layout = layout
+        self._queues_of = queues_of
+
+    def place(self, messages: Iterable[Message], *, interop: bool = False) -> list[Placed]:
+        """Encode and place; raises ``TypeError`` for a header that JSON cannot carry, before anything is published.
+
+        With ``interop`` a message that has an eta goes where Celery looks for it; otherwise what is not due waits apart.
+        """
+        now = time.time()
+        order = order_mark()
+        encoded = [(message, encode(message, now)) for message in messages]
+        placed: list[Placed] = []
+        for message, element in encoded:
+            moment = message.not_before
+            if interop and message.headers.get("eta"):
+                moment = None
+            for queue in self._queues_of(message):
+                placed.append(self._place_one(message, element, queue, moment, order + len(placed), now))
+        return placed
+
+    def replace(self, message: Message, queue: str) -> Placed:
+        """Place a message that takes another's place in this queue."""
+        now = time.time()
+        return self._place_one(message, encode(message, now), queue, message.not_before, order_mark(), now)
+
+    def _place_one(
+        self, message: Message, element: bytes, queue: str, moment: float | None, order: int, now: float
+    ) -> Placed:
+        if moment is None or moment <= now - _CLOCK_DIFFERENCE:
+            return Placed(self._layout.list(queue, message.priority), element)
+        member = b"%016d:%d:%b" % (order, self._layout.step(message.priority), element)
+        return Placed(self._layout.delayed(queue), member, moment * 1000)
+
+
+def push_commands(placed: Sequence[Placed]) -> list[tuple[Argument, ...]]:
+    """Return the commands for elements in their places, as few as there can be; what shares a place keeps its order."""
+    by_key: dict[str, list[Argument]] = {}
+    commands: list[tuple[Argument, ...]] = []
+    for key, element, moment in placed:
+        by_key.setdefault(key, []).extend((element,) if moment is None else (repr(moment), element))
+    is_set = {key: moment is not None for key, _, moment in placed}
+    for key, arguments in by_key.items():
+        name = b"ZADD" if is_set[key] else b"LPUSH"
+        commands += [
+            (name, key, *arguments[first : first + 2 * _CHUNK]) for first in range(0, len(arguments), 2 * _CHUNK)
+        ]
+    return commands

@@ -1,0 +1,191 @@
+"""Taking: some queues whose keys lie together, a node's record of what it took from them, and the way to them.
+
+On a server there is one for all queues of a consumer; on a Cluster there is one for each queue.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from celeriac.brokers.base import Delivery
+from celeriac.brokers.redis.agenda import Agenda, ListEntry
+from celeriac.brokers.redis.elements import eta_of, is_redelivered
+from celeriac.brokers.redis.layout import Layout
+from celeriac.brokers.redis.line import Line
+from celeriac.brokers.redis.record import SCRIPTS, Record
+from celeriac.redis.errors import ReplyError
+from celeriac.redis.packing import Argument, Command, Reply, ScriptCall
+from celeriac.redis.scripts import load_script
+
+__all__ = ["Shard"]
+
+_log = logging.getLogger("celeriac.broker")
+
+#: Delayed messages of a queue that are moved in one take: a few for each that is asked for, and within these bounds.
+_RIPEN_LEAST: Final = 100
+_RIPEN_MOST: Final = 1000
+#: Seconds between two complaints about a key that is no list.
+_COMPLAINT_INTERVAL: Final = 60.0
+
+
+class Shard:
+    """Queues, a record, and a line. Used by one thread."""
+
+    def __init__(self, layout: Layout, line: Line, record: Record, *, queue: str = "") -> None:
+        self._layout = layout
+        #: On a Cluster, the only queue.
+        self.queue = queue
+        self.line = line
+        self.record = record
+        self.agenda = Agenda(layout)
+        #: The number of the last receipt.
+        self._serial = 0
+        #: The server's clock in milliseconds minus ours.
+        self._ahead = 0.0
+        self._complained_at = -_COMPLAINT_INTERVAL
+
+    def begin_anew(self) -> None:
+        """Note that the connection is a new one: nothing heard or asked before holds."""
+        self.agenda.wake_all()
+        self.record.is_in_doubt = True
+
+    @property
+    def seconds_until_due(self) -> float | None:
+        """How long until the next delayed message is due; None if none is known."""
+        moment = self.agenda.next_moment
+        return None if moment is None else (moment - self._now()) / 1000
+
+    def is_something_to_ask(self) -> bool:
+        """Some list may hold something, some delayed message may be due, or an answer was lost."""
+        moment = self.agenda.next_moment
+        return (
+            self.record.is_in_doubt
+            or self.agenda.is_something_to_ask
+            or (moment is not None and moment <= self._now())
+        )
+
+    def take(self, limit: int) -> list[Delivery]:
+        """Take what there is, up to a limit, in one round trip."""
+        if self.record.is_in_doubt:
+            found = self._take_unheard()
+            if found:
+                return found
+        due = self.agenda.due(self._now())
+        commands: list[Command] = []
+        if due:
+            commands.append(self._ripen_call(due, limit))
+            for queue in due:
+                self.agenda.saw(queue, moved=1, moment=None)
+        entries = self.agenda.choose(limit)
+        commands.append(self._take_call(entries, limit))
+        sent_at = self._serial
+        self._serial += limit
+        replies = self.line.connection.pipeline(commands)
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                self.begin_anew()
+                raise self.line.connection.explain(reply)
+        if due:
+            self._saw(due, replies[0])
+        return self._deliver(entries, replies[-1], sent_at)
+
+    def _now(self) -> float:
+        return time.monotonic() * 1000 + self._ahead
+
+    def _ripen_call(self, queues: Sequence[str], limit: int) -> ScriptCall:
+        keys = [key for queue in queues for key in (self._layout.delayed(queue), self._layout.list(queue))]
+        chunk = min(max(4 * limit, _RIPEN_LEAST), _RIPEN_MOST)
+        return ScriptCall(load_script(SCRIPTS, "ripen"), keys, (chunk, self._layout.separator))
+
+    def _take_call(self, entries: Sequence[ListEntry], limit: int) -> ScriptCall:
+        record = self.record
+        return ScriptCall(
+            load_script(SCRIPTS, "take"),
+            (record.keys.nodes, record.keys.in_flight, record.keys.executions, *[entry.key for entry in entries]),
+            (
+                record.incarnation,
+                record.lease,
+                limit,
+                self._serial + 1,
+                len(self._layout.prefix.encode()),
+                *[entry.level for entry in entries],
+            ),
+        )
+
+    def _saw(self, queues: Sequence[str], reply: Reply) -> None:
+        for number, queue in enumerate(queues):
+            moved, moment = reply[2 * number : 2 * number + 2]
+            self.agenda.saw(queue, moved=moved, moment=None if moment is None else float(moment))
+
+    def _deliver(self, entries: Sequence[ListEntry], reply: Reply, serial: int) -> list[Delivery]:
+        now, has_lapsed, execution = reply[:3]
+        self._ahead = now - time.monotonic() * 1000
+        if has_lapsed:
+            self.record.lapsed(now)
+            self.record.keep_name()
+        deliveries: list[Delivery] = []
+        for entry, elements, is_empty in zip(entries, reply[3::2], reply[4::2], strict=True):
+            if isinstance(elements, bytes):
+                self._complain(entry, elements)
+                elements = []
+            self.agenda.asked(entry, gave=len(elements), is_empty=bool(is_empty))
+            for element in elements:
+                serial += 1
+                delivery = Delivery(
+                    tag=f"{serial}:{entry.name}",
+                    queue=entry.queue,
+                    envelope=element,
+                    execution=execution,
+                    redelivered=is_redelivered(element),
+                )
+                execution += 1
+                deliveries.append(delivery)
+        return self._hand_out(deliveries, now)
+
+    def _hand_out(self, deliveries: list[Delivery], now: float) -> list[Delivery]:
+        """Return the deliveries that are due; those that are not go where they wait for their eta."""
+        self.record.handed.update([str(delivery.tag) for delivery in deliveries])
+        late = [
+            (delivery, eta * 1000)
+            for delivery in deliveries
+            if (eta := eta_of(delivery.envelope)) is not None and eta * 1000 > now
+        ]
+        if not late:
+            return deliveries
+        keys = [self.record.keys.in_flight, *[self._layout.delayed(delivery.queue) for delivery, _ in late]]
+        arguments: list[Argument] = []
+        for delivery, moment in late:
+            tag = str(delivery.tag)
+            arguments += (tag, self._layout.step_of(tag.partition(":")[2]), repr(moment))
+        reply = self.line.connection.run(ScriptCall(load_script(SCRIPTS, "delay"), keys, arguments))
+        moved = {delivery.tag for (delivery, _), is_moved in zip(late, reply, strict=True) if is_moved}
+        self.record.forget(str(tag) for tag in moved)
+        return [delivery for delivery in deliveries if delivery.tag not in moved]
+
+    def _take_unheard(self) -> list[Delivery]:
+        execution, pairs = self.record.unheard()
+        deliveries = []
+        for number, (receipt, element) in enumerate(pairs):
+            self._serial = max(self._serial, int(receipt.partition(":")[0]))
+            deliveries.append(
+                Delivery(
+                    tag=receipt,
+                    queue=self._layout.queue_of(receipt.partition(":")[2]),
+                    envelope=element,
+                    execution=execution + number,
+                    redelivered=is_redelivered(element),
+                )
+            )
+        # Without an answer the server's time is not known: it decides on each that has an eta.
+        return self._hand_out(deliveries, 0.0)
+
+    def _complain(self, entry: ListEntry, error: bytes) -> None:
+        if time.monotonic() - self._complained_at > _COMPLAINT_INTERVAL:
+            self._complained_at = time.monotonic()
+            _log.error(
+                "The queue %s cannot be read: the key %r holds something that is no list (%s). Remove or rename it.",
+                entry.queue,
+                entry.key.decode(errors="replace"),
+                error.decode(errors="replace"),
+            )
