@@ -85,7 +85,9 @@ class Inspection:
         return NodeRecord(name=(name or b"").decode(), lease_until=lease_until, status=status or b"")
 
     def _lengths(self, keys: Sequence[str]) -> list[int]:
-        return [self._checked(reply) for reply in self._server.scatter([(key.encode(), (b"LLEN", key)) for key in keys])]
+        return [
+            self._checked(reply) for reply in self._server.scatter([(key.encode(), (b"LLEN", key)) for key in keys])
+        ]
 
     def _look_into(self, key: str, queue: str, limit: int, offset: int) -> list[Message]:
         elements = self._ask(key, (b"LRANGE", key, -(offset + limit), -(offset + 1)))

@@ -12,8 +12,6 @@ import select
 from collections.abc import Sequence
 from typing import Any
 
-import hiredis
-
 from celeriac.redis.connecting import Connector
 from celeriac.redis.connection import Connection
 from celeriac.redis.errors import RedisRefused
@@ -106,7 +104,7 @@ class Line:
 
     def _heard(self, reply: Reply) -> None:
         match reply:
-            case [b"invalidate", keys] if isinstance(reply, hiredis.PushNotification):
+            case [b"invalidate", keys]:
                 self._ring(keys)
             case [b"message", b"__redis__:invalidate", keys]:
                 self._ring(keys)

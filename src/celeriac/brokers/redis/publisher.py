@@ -5,7 +5,6 @@ from typing import Final, TypeVar
 
 from celeriac.backends.base import StoredResult
 from celeriac.backends.redis import RedisBackend
-from celeriac.brokers.redis.elements import encode
 from celeriac.brokers.redis.exchanges import Exchanges
 from celeriac.brokers.redis.layout import Layout
 from celeriac.brokers.redis.publishing import Placed, Places, push_commands

@@ -42,7 +42,7 @@ class Places:
     def place(self, messages: Iterable[Message], *, interop: bool = False) -> list[Placed]:
         """Encode and place; raises ``TypeError`` for a header that JSON cannot carry, before anything is published.
 
-        With ``interop`` a message that has an eta goes where Celery looks for it; otherwise what is not due waits apart.
+        What is not due waits apart; with ``interop`` a message that has an eta goes where Celery looks for it.
         """
         now = time.time()
         order = order_mark()

@@ -60,9 +60,7 @@ class Shard:
         """Some list may hold something, some delayed message may be due, or an answer was lost."""
         moment = self.agenda.next_moment
         return (
-            self.record.is_in_doubt
-            or self.agenda.is_something_to_ask
-            or (moment is not None and moment <= self._now())
+            self.record.is_in_doubt or self.agenda.is_something_to_ask or (moment is not None and moment <= self._now())
         )
 
     def take(self, limit: int) -> list[Delivery]:
@@ -125,10 +123,10 @@ class Shard:
             self.record.lapsed(now)
             self.record.keep_name()
         deliveries: list[Delivery] = []
-        for entry, elements, is_empty in zip(entries, reply[3::2], reply[4::2], strict=True):
-            if isinstance(elements, bytes):
-                self._complain(entry, elements)
-                elements = []
+        for entry, given, is_empty in zip(entries, reply[3::2], reply[4::2], strict=True):
+            elements = [] if isinstance(given, bytes) else given
+            if isinstance(given, bytes):
+                self._complain(entry, given)
             self.agenda.asked(entry, gave=len(elements), is_empty=bool(is_empty))
             for element in elements:
                 serial += 1

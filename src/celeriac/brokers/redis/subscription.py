@@ -106,7 +106,9 @@ class RedisSubscription(Subscription):
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 self._connection.close()
-                raise RedisUnavailable(f"The Redis server at {self._connection.server} does not confirm a subscription.")
+                raise RedisUnavailable(
+                    f"The Redis server at {self._connection.server} does not confirm a subscription."
+                )
             wait_for_any([self._connection.fileno()], remaining)
 
     def _check(self, now: float) -> None:

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import msgspec
+
 from celeriac.brokers.base import Consumer
 from celeriac.exceptions import OperationalError
 from celeriac.routing import Queue
@@ -15,7 +17,13 @@ class Publishing(BrokerHarness):
 
     def test_a_message_arrives_as_it_was_published(self) -> None:
         message = self.message(
-            headers={"task": "a.b", "id": "x", "nested": {"list": [1, 2.5, None, "ü", True]}},
+            id="x",
+            headers={
+                "task": "a.b",
+                "id": "x",
+                "expires": "2096-10-02T07:06:40.500000+00:00",
+                "nested": {"list": [1, 2.5, None, "ü", True]},
+            },
             expires_at=4_000_000_000.5,
             reply_to="reply",
             exchange="exchange",
@@ -27,7 +35,9 @@ class Publishing(BrokerHarness):
         )
         self.broker.publish([message])
         [delivery] = self.receive(self.consumer())
-        assert self.read(delivery) == message
+        # Celery's envelope has an address and no queue beside it.
+        queue = "key" if self.broker.capabilities.shared_with_celery else self.queue
+        assert self.read(delivery) == msgspec.structs.replace(message, queue=queue)
         assert delivery.queue == self.queue
         assert not delivery.redelivered
 
