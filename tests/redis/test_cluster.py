@@ -6,10 +6,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from celeriac.backends.redis import RedisBackend
 from celeriac.redis.cluster import Cluster
 from celeriac.redis.errors import RedisRefused, RedisUnavailable, ReplyError
 from celeriac.redis.location import Location
+from celeriac.testing.conformance.harness import until
 from tests.redis.conftest import MakeConnection
+from tests.redis.waiting import Waiting, result, stores
 from tests.servers.redis_cluster import RedisCluster
 from tests.servers.redis_server import RedisServer
 
@@ -102,3 +105,21 @@ def test_a_single_server_is_no_cluster(server: RedisServer) -> None:
     cluster = Cluster(Location.from_url(f"redis+cluster://127.0.0.1:{server.port}", {}))
     with closing(cluster), pytest.raises(RedisRefused, match="is no Cluster: write redis://"):
         cluster.open()
+
+
+def test_in_a_cluster_the_subscription_moves_when_its_node_dies(nodes: RedisCluster) -> None:
+    url = f"redis+cluster://127.0.0.1:{nodes.nodes[0].port}"
+    with closing(RedisBackend(url)) as backend, closing(RedisBackend(url)) as other:
+        wait = Waiting(backend, "a", "b", "c", "d", "e", "f", "g", "h")
+        [subscribed] = until(lambda: [node for node in nodes.nodes if _channels(node) == 8])
+        key_of = {name: f"celery-task-meta-{name}".encode() for name in "abcdefgh"}
+        elsewhere = next(
+            name for name, key in key_of.items() if other._server.pool_of(key).connector.address.port != subscribed.port
+        )
+        subscribed.kill()
+        until(lambda: stores(other, result(elsewhere)))
+        assert wait.end() == {elsewhere}
+
+
+def _channels(node: RedisServer) -> int:
+    return node.ask("PUBSUB", "CHANNELS", "*").count(b"celery-task-meta-")

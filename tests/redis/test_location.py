@@ -6,6 +6,7 @@ import pytest
 
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.redis.location import Address, Kind, Location
+from celeriac.redis.results import result_prefix
 
 
 def read(url: str, **options: object) -> Location:
@@ -73,6 +74,12 @@ def test_the_database_of_the_settings_counts_only_where_the_url_says_nothing() -
     assert read("redis://host", db=3).database == 0
     assert read("redis://host?db=4", db=3).database == 4
     assert read("redis+socket:///run/redis.sock", db=3).database == 3
+
+
+def test_a_prefix_of_results_is_parted_from_the_rest_as_celery_does_it() -> None:
+    assert [result_prefix(prefix) for prefix in ("", "shop", "shop:", "shop_", "shop-", "shop.")] == [
+        *("", "shop_", "shop:", "shop_", "shop-", "shop."),
+    ]
 
 
 def test_certificates_are_named_as_celery_and_redis_py_name_them() -> None:

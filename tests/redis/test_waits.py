@@ -5,33 +5,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import redis
 
-from celeriac.backends.base import StoredResult
 from celeriac.backends.redis import RedisBackend, listener
-from celeriac.testing.conformance.harness import in_thread, until
+from celeriac.testing.conformance.harness import until
+from tests.redis.waiting import Waiting, result, stores
 from tests.servers.proxy import Proxy
 from tests.servers.redis_sentinel import RedisSentinels
 from tests.servers.redis_server import RedisServer
 from tests.sqlite.test_forks import expect_success, fork
-
-
-def result(task_id: str, state: str = "SUCCESS") -> StoredResult:
-    return StoredResult(task_id=task_id, state=state, document=b'{"status": "%s"}' % state.encode(), lifetime=60.0)
-
-
-class Waiting:
-    """A wait in a thread of its own."""
-
-    def __init__(self, backend: RedisBackend, *task_ids: str, minimum: int = 1, timeout: float = 30.0) -> None:
-        self.found: dict[str, StoredResult] = {}
-        self._thread = in_thread(lambda: self.found.update(backend.wait(task_ids, timeout, minimum)))
-
-    def end(self) -> set[str]:
-        self._thread.join()
-        return set(self.found)
 
 
 @pytest.fixture
@@ -204,7 +189,7 @@ def test_a_child_waits_by_itself_and_leaves_its_parent_waiting(
     assert wait.end() == {"parent"}
 
 
-def test_results_follow_the_master_that_the_sentinels_name(tmp_path) -> None:
+def test_results_follow_the_master_that_the_sentinels_name(tmp_path: Path) -> None:
     with RedisSentinels(tmp_path) as sentinels:
         options = {"master_name": sentinels.service, "socket_timeout": 2}
         with (
@@ -216,14 +201,6 @@ def test_results_follow_the_master_that_the_sentinels_name(tmp_path) -> None:
             wait = Waiting(backend, "after")
             assert set(backend.wait(["before"], 10)) == {"before"}
             sentinels.fail_over()
-            until(lambda: _stores(other, result("after")))
+            until(lambda: stores(other, result("after")))
             assert wait.end() == {"after"}
             assert set(other.fetch(["before", "after"])) == {"before", "after"}
-
-
-def _stores(backend: RedisBackend, stored: StoredResult) -> bool:
-    try:
-        backend.store([stored])
-    except Exception:  # noqa: BLE001 - whatever: it is tried again until it works
-        return False
-    return True

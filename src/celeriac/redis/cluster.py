@@ -4,6 +4,7 @@ What a node answers with MOVED, ASK, TRYAGAIN or CLUSTERDOWN it has not done, so
 little later, repeats nothing. After MOVED, or when a node cannot be reached, the map of slots is asked for anew.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Sequence
@@ -44,12 +45,18 @@ class Cluster(Server):
         self._reset()
         watch(self)
 
-    def scatter(self, calls: Sequence[_Call], *, timeout: float | None = None) -> list[Reply]:
+    def gather(self, calls: Sequence[_Call], *, timeout: float | None = None) -> list[Reply]:
         deadline = time.monotonic() + (DEFAULT_TIMEOUT if timeout is None else timeout)
         replies: list[Reply] = [None] * len(calls)
         open_calls = list(range(len(calls)))
         while open_calls:
-            for address, positions in self._by_node(calls, open_calls).items():
+            try:
+                by_node = self._by_node(calls, open_calls)
+            except RedisUnavailable as error:
+                for position in open_calls:
+                    replies[position] = error
+                break
+            for address, positions in by_node.items():
                 remaining = max(deadline - time.monotonic(), 0.001)
                 answers = self._ask_node(address, [calls[position][1] for position in positions], remaining)
                 for position, answer in zip(positions, answers, strict=True):
@@ -75,7 +82,9 @@ class Cluster(Server):
         return [self._pool_at(address) for address in self.nodes()]
 
     def any_connector(self) -> Connector:
-        return self._pool_at(self.nodes()[0]).connector
+        """Return another one each time, since one may be away."""
+        nodes = self.nodes()
+        return self._pool_at(nodes[next(self._turns) % len(nodes)]).connector
 
     def nodes(self) -> list[Address]:
         """Return the masters, as last heard of."""
@@ -107,6 +116,7 @@ class Cluster(Server):
         self._pools = {}
         self._slots = {}
         self._read_at = 0.0
+        self._turns = itertools.count()
 
     def _by_node(self, calls: Sequence[_Call], positions: Sequence[int]) -> dict[Address, list[int]]:
         nodes: dict[Address, list[int]] = {}
@@ -117,9 +127,9 @@ class Cluster(Server):
     def _ask_node(self, address: Address, commands: Sequence[Command], timeout: float) -> list[Reply]:
         try:
             return self._pool_at(address).pipeline(commands, timeout=timeout)
-        except RedisUnavailable:
+        except RedisUnavailable as error:
             self._slots = {}
-            raise
+            return [error] * len(commands)
 
     def _ask_on_the_way(self, command: Command, reply: ReplyError, deadline: float) -> Reply:
         """Ask the node that a slot is just moving to."""

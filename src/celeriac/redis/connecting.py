@@ -33,7 +33,7 @@ class Connector:
         self.location = location
         #: The node, in a Cluster.
         self.address = address
-        #: The server that took the last connection.
+        #: The server that took the last connection, or the Sentinel that knew it.
         self._last: Address | None = None
 
     @property
@@ -63,7 +63,7 @@ class Connector:
                 if connection is not None:
                     connection.disconnect()
             else:
-                self._last = address
+                self._last = address or self._last
                 return connection
         raise RedisUnavailable(self._explain(errors[0])) from errors[0]
 
@@ -100,12 +100,16 @@ class Connector:
         location = self.location
         options = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry": None}
         sentinel = _make_sentinel(
-            location.addresses,
+            sorted(location.addresses, key=lambda address: address != self._last),
             min_other_sentinels=location.min_other_sentinels,
             sentinel_kwargs=options | dict(location.sentinel_options),
         )
         try:
-            return Address(*sentinel.discover_master(location.master_name))
+            master = Address(*sentinel.discover_master(location.master_name))
+            # The one that knew it is first from now on.
+            known = sentinel.sentinels[0].connection_pool.connection_kwargs
+            self._last = Address(known["host"], known["port"])
+            return master
         finally:
             for each in sentinel.sentinels:
                 each.close()

@@ -25,6 +25,8 @@ __all__ = ["Connection"]
 #: Seconds a call may take when neither its caller nor the URL says.
 DEFAULT_TIMEOUT: Final = 5.0
 
+#: Seconds that a step gets when the time is up, so that it fails in its own way.
+_LEAST: Final = 0.001
 _NOTHING_YET: Final = object()
 _NO_DATA = (BlockingIOError, ssl.SSLWantReadError)
 #: Answers after which the server is not what it was: the next call looks for another one.
@@ -75,7 +77,7 @@ class Connection:
         if forgotten:
             calls = [commands[number] for number in forgotten]
             texts = b"".join(pack(call.by_text()) for call in calls if isinstance(call, ScriptCall))
-            again = self._exchange(texts, len(calls), max(deadline - time.monotonic(), 0.001))
+            again = self._exchange(texts, len(calls), max(deadline - time.monotonic(), _LEAST))
             for number, reply in zip(forgotten, again, strict=True):
                 replies[number] = reply
         return replies
@@ -155,8 +157,12 @@ class Connection:
         if timeout is None:
             timeout = self._timeout
         started = time.monotonic()
-        sock = self._ensure(timeout)
         deadline = started + timeout
+        generation = self.generation
+        sock = self._ensure(timeout)
+        if generation != self.generation:
+            # Connecting took its share.
+            timeout = max(deadline - time.monotonic(), _LEAST)
         self._write(sock, data, count, timeout)
         try:
             replies = self._read(sock, count, deadline)

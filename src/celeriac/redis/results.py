@@ -15,7 +15,15 @@ from celeriac.exceptions import CeleriacError
 from celeriac.protocol.compression import decompress
 from celeriac.redis.packing import Argument
 
-__all__ = ["is_readable", "label_key", "read_foreign", "read_readable", "result_arguments", "result_key"]
+__all__ = [
+    "is_readable",
+    "label_key",
+    "read_foreign",
+    "read_readable",
+    "result_arguments",
+    "result_key",
+    "result_prefix",
+]
 
 _KEY: Final = "celery-task-meta-"
 _JSON: Final = "application/json"
@@ -27,6 +35,11 @@ _COMPRESSED: Final = b"\x00celery-compressed\x00"
 #: The state in a dictionary that pickle, MessagePack or JSON in another spelling begins with.
 _STATE: Final = re.compile(rb"status[^A-Za-z]{1,8}([A-Z][A-Z_]*)")
 _STATE_IN_YAML: Final = re.compile(rb"^status: ([A-Z_]+)$", re.MULTILINE)
+
+
+def result_prefix(key_prefix: str) -> str:
+    """Return what stands before the keys of results: ``global_keyprefix``, parted from the rest as Celery does it."""
+    return key_prefix if not key_prefix or key_prefix[-1] in ":_-." else f"{key_prefix}_"
 
 
 def result_key(prefix: str, task_id: str) -> bytes:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from celeriac.redis.connecting import Connector
+from celeriac.redis.errors import RedisUnavailable
 from celeriac.redis.location import Location
 from celeriac.redis.packing import Argument, Command, Reply
 from celeriac.redis.pool import Pool
@@ -17,11 +18,20 @@ class Server(ABC):
     location: Location
 
     @abstractmethod
-    def scatter(self, calls: Sequence[tuple[bytes, Command]], *, timeout: float | None = None) -> list[Reply]:
-        """Send each command to where its key is; return the answers, with errors among them as ``ReplyError``.
+    def gather(self, calls: Sequence[tuple[bytes, Command]], *, timeout: float | None = None) -> list[Reply]:
+        """Send each command to where its key is; return the answers, with errors among them.
 
-        Raises ``RedisUnavailable`` when a node cannot be reached, whatever the others have done.
+        An error is a ``ReplyError``, or the ``RedisUnavailable`` of a node that cannot be reached; the others have
+        answered all the same.
         """
+
+    def scatter(self, calls: Sequence[tuple[bytes, Command]], *, timeout: float | None = None) -> list[Reply]:
+        """Do the same; raise ``RedisUnavailable`` when a node cannot be reached, whatever the others have done."""
+        replies = self.gather(calls, timeout=timeout)
+        for reply in replies:
+            if isinstance(reply, RedisUnavailable):
+                raise reply
+        return replies
 
     @abstractmethod
     def pool_of(self, key: bytes) -> Pool:
@@ -60,8 +70,11 @@ class OneServer(Server):
         """Do what ``Connection.call`` does."""
         return self._pool.call(*command, timeout=timeout)
 
-    def scatter(self, calls: Sequence[tuple[bytes, Command]], *, timeout: float | None = None) -> list[Reply]:
-        return self._pool.pipeline([command for _, command in calls], timeout=timeout)
+    def gather(self, calls: Sequence[tuple[bytes, Command]], *, timeout: float | None = None) -> list[Reply]:
+        try:
+            return self._pool.pipeline([command for _, command in calls], timeout=timeout)
+        except RedisUnavailable as error:
+            return [error] * len(calls)
 
     def pool_of(self, key: bytes) -> Pool:
         return self._pool

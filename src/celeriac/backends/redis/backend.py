@@ -14,7 +14,7 @@ from celeriac.redis.examination import examine
 from celeriac.redis.location import Location
 from celeriac.redis.opening import server_at
 from celeriac.redis.packing import Argument, Command, Reply, ScriptCall
-from celeriac.redis.results import label_key, result_arguments, result_key
+from celeriac.redis.results import label_key, result_arguments, result_key, result_prefix
 from celeriac.redis.scripts import load_script
 
 __all__ = ["RedisBackend"]
@@ -33,10 +33,11 @@ class RedisBackend(ResultBackend):
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None, broker: Broker | None = None) -> None:
         self.location = Location.from_url(url, options or {})
         self.url = self.location.url
-        self._prefix = self.location.key_prefix
+        #: Before every key of a result; not the same as before a queue's, if it does not end in punctuation.
+        self.prefix = result_prefix(self.location.key_prefix)
         self._timeout = min(self.location.timeout or _TIMEOUT, _TIMEOUT)
         self._server = server_at(self.location)
-        self._fetching = Fetching(self._server, timeout=self._timeout)
+        self._fetching = Fetching(self._server, self.prefix, timeout=self._timeout)
         self._waits = Waits(self._fetching)
 
     def open(self) -> None:
@@ -49,7 +50,7 @@ class RedisBackend(ResultBackend):
     def store(self, results: Sequence[StoredResult]) -> list[StoredResult]:
         if not results:
             return []
-        keys = [result_key(self._prefix, result.task_id) for result in results]
+        keys = [result_key(self.prefix, result.task_id) for result in results]
         groups = [group for place in self._server.same_place(keys) for group in _chunks(place)]
         calls: list[tuple[bytes, Command]] = []
         for group in groups:
@@ -69,7 +70,7 @@ class RedisBackend(ResultBackend):
         self._waits.wake()
 
     def forget(self, task_ids: Sequence[str]) -> None:
-        keys = [result_key(self._prefix, task_id) for task_id in task_ids]
+        keys = [result_key(self.prefix, task_id) for task_id in task_ids]
         self._scatter([(key, (b"DEL", key, label_key(key))) for key in keys])
 
     def save_group(self, group_id: str, document: bytes, lifetime: float | None = None) -> None:
@@ -116,10 +117,10 @@ class RedisBackend(ResultBackend):
         return replies
 
     def _group_key(self, group_id: str) -> bytes:
-        return f"{self._prefix}celery-taskset-meta-{group_id}".encode()
+        return f"{self.prefix}celery-taskset-meta-{group_id}".encode()
 
     def _chord_key(self, group_id: str) -> bytes:
-        return f"{self._prefix}celeriac.chord.{group_id}".encode()
+        return f"{self.prefix}celeriac.chord.{group_id}".encode()
 
 
 def _chunks(positions: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -1,7 +1,7 @@
 """Reading results."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from celeriac.backends.base import StoredResult
 from celeriac.exceptions import BackendGetMetaError
@@ -18,52 +18,65 @@ _CHUNK: Final = 500
 _LABELLED = load_script("celeriac.backends.redis", "fetch_labelled")
 _LABEL_SIZE: Final = 4
 
+#: Keys that could not be read, each with the error.
+_Unread: TypeAlias = dict[bytes, RedisUnavailable]
+
 
 class Fetching:
     """Reads results from one place. Safe for many threads."""
 
-    def __init__(self, server: Server, *, timeout: float) -> None:
+    def __init__(self, server: Server, prefix: str, *, timeout: float) -> None:
         self.server = server
-        self.prefix = server.location.key_prefix
+        self.prefix = prefix
         self._timeout = timeout
 
     def fetch(self, task_ids: Sequence[str]) -> dict[str, StoredResult]:
         """Return what is known of these tasks; raises ``BackendGetMetaError``."""
+        found, unread = self.fetch_reachable(task_ids)
+        for error in unread.values():
+            raise BackendGetMetaError(str(error)) from error
+        return found
+
+    def fetch_reachable(self, task_ids: Sequence[str]) -> tuple[dict[str, StoredResult], dict[str, RedisUnavailable]]:
+        """Return what is known of these tasks, and of those on nodes of a Cluster that are away the error."""
         by_key = {result_key(self.prefix, task_id): task_id for task_id in task_ids}
         found: dict[str, StoredResult] = {}
         foreign: list[bytes] = []
-        for key, document in self._documents(list(by_key)).items():
+        documents, unread = self._documents(list(by_key))
+        for key, document in documents.items():
             if is_readable(document):
                 found[by_key[key]] = read_readable(by_key[key], document)
             else:
                 foreign.append(key)
-        for key, (document, *label) in self._labelled(foreign).items():
+        labelled, also_unread = self._labelled(foreign)
+        for key, (document, *label) in labelled.items():
             found[by_key[key]] = read_foreign(by_key[key], document, label)
-        return found
+        return found, {by_key[key]: error for key, error in (unread | also_unread).items()}
 
-    def _documents(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    def _documents(self, keys: Sequence[bytes]) -> tuple[dict[bytes, bytes], _Unread]:
         groups = self._groups(keys)
-        replies = self._scatter([(group[0], (b"MGET", *group)) for group in groups])
-        return {
+        answered, unread = self._gather(groups, [(b"MGET", *group) for group in groups])
+        documents = {
             key: document
-            for group, reply in zip(groups, replies, strict=True)
+            for group, reply in answered
             for key, document in zip(group, reply, strict=True)
             if document is not None
         }
+        return documents, unread
 
-    def _labelled(self, keys: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+    def _labelled(self, keys: Sequence[bytes]) -> tuple[dict[bytes, list[bytes]], _Unread]:
         """Return documents that are not readable, each followed by its label."""
         groups = self._groups(keys)
-        replies = self._scatter(
-            [(group[0], ScriptCall(_LABELLED, [*group, *map(label_key, group)])) for group in groups]
-        )
+        scripts = [ScriptCall(_LABELLED, [*group, *map(label_key, group)]) for group in groups]
+        answered, unread = self._gather(groups, scripts)
         width = 1 + _LABEL_SIZE
-        return {
+        labelled = {
             key: reply[width * number : width * (number + 1)]
-            for group, reply in zip(groups, replies, strict=True)
+            for group, reply in answered
             for number, key in enumerate(group)
             if reply[width * number] is not None
         }
+        return labelled, unread
 
     def _groups(self, keys: Sequence[bytes]) -> list[list[bytes]]:
         return [
@@ -72,14 +85,24 @@ class Fetching:
             for start in range(0, len(place), _CHUNK)
         ]
 
-    def _scatter(self, calls: Sequence[tuple[bytes, Command]]) -> list[Reply]:
-        if not calls:
-            return []
+    def _gather(
+        self, groups: Sequence[list[bytes]], commands: Sequence[Command]
+    ) -> tuple[list[tuple[list[bytes], Reply]], _Unread]:
+        """Send a command a group of keys; return each group with its answer, and the keys of those without."""
+        if not groups:
+            return [], {}
+        calls = [(group[0], command) for group, command in zip(groups, commands, strict=True)]
         try:
-            replies = self.server.scatter(calls, timeout=self._timeout)
-        except (RedisUnavailable, RedisRefused) as error:
+            replies = self.server.gather(calls, timeout=self._timeout)
+        except RedisRefused as error:
             raise BackendGetMetaError(str(error)) from error
-        for reply in replies:
+        answered: list[tuple[list[bytes], Reply]] = []
+        unread: _Unread = {}
+        for group, reply in zip(groups, replies, strict=True):
             if isinstance(reply, ReplyError):
                 raise BackendGetMetaError(explain_reply(self.server.location.url, str(reply)))
-        return replies
+            if isinstance(reply, RedisUnavailable):
+                unread |= dict.fromkeys(group, reply)
+            else:
+                answered.append((group, reply))
+        return answered, unread

@@ -5,7 +5,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from celeriac.backends.base import StoredResult
@@ -22,6 +22,8 @@ __all__ = ["Listener"]
 _IDLE: Final = 20.0
 #: Seconds of silence after which the server is asked whether it is there, and once more after which it is not.
 _SILENCE: Final = 5.0
+#: Seconds after which results on a node of a Cluster that was away are looked at again.
+_TRY_AGAIN: Final = 1.0
 #: Seconds after which everything is looked at in any case: between the nodes of a Cluster a word may get lost.
 _LOOK_AGAIN: Final = 15.0
 #: Seconds between attempts to reach a server that is away; the last one for as long as it takes.
@@ -127,7 +129,7 @@ class Listener:
     def _turn(self) -> None:
         """Do once what there is to do, after waiting for it."""
         connection = self._connect()
-        self._wait(connection, _SILENCE)
+        self._wait(connection, _TRY_AGAIN if self._to_look else _SILENCE)
         added, dropped = self._take_changes()
         self._tell(connection, b"UNSUBSCRIBE", dropped)
         self._tell(connection, b"SUBSCRIBE", added)
@@ -220,11 +222,13 @@ class Listener:
         """Read what may have been there before the subscription, or did not say what it is."""
         if not self._to_look:
             return
-        task_ids: Sequence[str] = list(self._to_look)
-        for result in self._fetching.fetch(task_ids).values():
+        found, unread = self._fetching.fetch_reachable(list(self._to_look))
+        if not found and len(unread) == len(self._to_look):
+            raise next(iter(unread.values()))
+        self._to_look = set(unread)
+        for result in found.values():
             if result.ready:
                 self._deliver(result)
-        self._to_look.clear()
 
     def _ask_if_silent(self, connection: Connection, now: float) -> None:
         if now - self._heard_at < _SILENCE:
