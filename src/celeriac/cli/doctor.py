@@ -73,7 +73,7 @@ def _examine(session: Session) -> Iterator[Section]:
     yield "Broker", broker
     yield "Results", _guarded(lambda: _check_results(app, broker))
     if not any(finding.grade is Grade.WRONG for finding in broker):
-        yield "Work", _guarded(lambda: check_work(app.broker, worker_command=session.command("worker")))
+        yield "Work", _guarded(lambda: _check_work(session))
 
 
 def _check_broker(app: "Celeriac") -> Iterator[Finding]:
@@ -86,6 +86,12 @@ def _check_results(app: "Celeriac", said: Sequence[Finding]) -> Iterator[Finding
     url = app.result_backend_url
     if url is not None and url != app.broker_url:
         yield from check_file(url)
+
+
+def _check_work(session: Session) -> Iterator[Finding]:
+    broker = session.app().broker
+    known = session.queues_to_look_at(broker)
+    yield from check_work(broker, worker_command=session.command("worker"), queues_known=known)
 
 
 def _guarded(check: Callable[[], Iterable[Finding]]) -> list[Finding]:

@@ -59,9 +59,14 @@ class NodeView:
         how_often = count_of(report.outages, "outage")
         return f"{name}: its {last.of} was away for {last.seconds:.1f} s until {when} ({how_often} since its start)."
 
+    @property
+    def queues(self) -> Sequence[str]:
+        """The queues that it says it takes from."""
+        return () if self.report is None else self.report.queues
+
     def takes_from(self, queue: str) -> bool:
         """Say whether it is there and consumes from the queue."""
-        return self.is_running and self.report is not None and queue in self.report.queues
+        return self.is_running and queue in self.queues
 
 
 def look_at_nodes(broker: Broker, *, now: float, names: Sequence[str] = ()) -> list[NodeView]:

@@ -4,7 +4,7 @@ import click
 
 from celeriac.cli import exit_codes
 from celeriac.cli.confirmation import confirm
-from celeriac.cli.failures import Failure
+from celeriac.cli.failures import Failure, say
 from celeriac.cli.output import count_of
 from celeriac.cli.parameters import QUEUES, flat
 from celeriac.cli.session import Session, pass_session
@@ -22,22 +22,25 @@ def purge(
 ) -> None:
     """Drop the messages that wait.
 
-    Delayed ones too, and for good; without -Q those of all the app's queues. What a node has taken is not dropped, and
-    dead letters are not (see `celeriac dead purge`).
+    Delayed ones too (except on RabbitMQ), and for good; without -Q those of all the app's queues. What a node has taken
+    is not dropped, and dead letters are not (see `celeriac dead purge`).
     """
     broker = session.broker()
     existing = broker.queues()
     names = flat(queues)
     for name in names:
-        if name not in existing:
+        if name not in existing and broker.capabilities.lists_queues:
             known = f" There are: {', '.join(existing)}." if existing else " There are none."
             raise Failure(f"There is no queue {name!r} at {broker.url}.{known}", exit_code=exit_codes.MISUSED)
     excluded = flat(exclude_queues)
     chosen = [name for name in names or session.app().queues if name not in excluded]
     if not chosen:
         raise Failure("There is no queue left to purge: see -Q and -X.", exit_code=exit_codes.MISUSED)
-    waiting = sum(broker.size(name).waiting for name in chosen)
+    sizes = [broker.size(name) for name in chosen]
+    waiting = sum(size.waiting for size in sizes)
     listed = ", ".join(chosen)
+    if any(size.delayed is None for size in sizes):
+        say("Note:", f"Delayed messages stay: at {broker.url} nobody can tell whose they are.", color="yellow")
     if not waiting:
         click.echo(f"Nothing waits in {listed}.")
         return

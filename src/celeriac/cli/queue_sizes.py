@@ -1,6 +1,6 @@
 """Queues and how full they are, as rows of a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from celeriac.brokers.base import Broker, QueueSize
@@ -36,9 +36,13 @@ class QueueView:
         }
 
 
-def look_at_queues(broker: Broker, nodes: Sequence[NodeView], *, also: Sequence[str] = ()) -> list[QueueView]:
-    """Return every queue the broker has, and those named ``also``."""
-    names = sorted({*broker.queues(), *also})
+def look_at_queues(broker: Broker, nodes: Sequence[NodeView], *, also: Iterable[str] = ()) -> list[QueueView]:
+    """Return every queue the broker has, and those named ``also``.
+
+    A broker that cannot list its queues has at least those that nodes take from.
+    """
+    taken = () if broker.capabilities.lists_queues else (name for node in nodes for name in node.queues)
+    names = sorted({*broker.queues(), *also, *taken})
     return [
         QueueView(
             name=name,

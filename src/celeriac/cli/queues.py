@@ -32,7 +32,7 @@ def queues(session: Session, name: str | None, limit: int, as_json: bool) -> Non
     if name is not None:
         _show_messages(broker.peek(name, limit), name=name, session=session, as_json=as_json)
         return
-    known = list(session.app().queues) if session.names_app else []
+    known = session.app().queues if session.names_app else session.queues_to_look_at(broker)
     found = look_at_queues(broker, look_at_nodes(broker, now=time.time()), also=known)
     if as_json:
         print_json([queue.plain() for queue in found])

@@ -78,6 +78,10 @@ class Session:
         broker.open()
         return broker
 
+    def queues_to_look_at(self, broker: "Broker") -> list[str]:
+        """Return the app's queues for a broker that cannot list its own; nothing for one that can."""
+        return [] if broker.capabilities.lists_queues else list(self.app().queues)
+
     def command(self, words: str) -> str:
         """Return a command line for a person to copy: with the app and the broker that this one names."""
         options = [("-A", self.app_name), ("-b", self.broker_url and censor_url(self.broker_url))]

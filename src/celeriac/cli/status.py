@@ -36,7 +36,7 @@ def status(context: click.Context, session: Session, destination: str, as_json: 
     broker = session.broker()
     names = tuple(name for name in destination.split(",") if name)
     nodes = look_at_nodes(broker, now=time.time(), names=names)
-    queues = look_at_queues(broker, nodes)
+    queues = look_at_queues(broker, nodes, also=session.queues_to_look_at(broker))
     if as_json:
         print_json({"broker": broker.url, "nodes": [_plain(node) for node in nodes], "queues": _plain_queues(queues)})
     else:

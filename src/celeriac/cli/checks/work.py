@@ -1,7 +1,7 @@
 """Checks of what goes on: whether somebody runs what waits."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from celeriac.brokers.base import Broker
 from celeriac.checks.finding import Finding, Grade
@@ -16,10 +16,13 @@ __all__ = ["check_work"]
 _COUNTED = 1000
 
 
-def check_work(broker: Broker, *, worker_command: str) -> Iterator[Finding]:
-    """Look at nodes, queues and dead letters; the broker is open. ``worker_command`` starts a worker."""
+def check_work(broker: Broker, *, worker_command: str, queues_known: Iterable[str] = ()) -> Iterator[Finding]:
+    """Look at nodes, queues and dead letters; the broker is open. ``worker_command`` starts a worker.
+
+    ``queues_known`` are looked at besides those that the broker lists.
+    """
     nodes = look_at_nodes(broker, now=time.time())
-    queues = look_at_queues(broker, nodes)
+    queues = look_at_queues(broker, nodes, also=queues_known)
     yield from _nodes(nodes, worker_command)
     yield from _queues(queues, nodes, worker_command)
     yield from _dead_letters(broker)
