@@ -44,6 +44,7 @@ COMMANDS: dict[str, _Entry] = {
     "queues": _Entry("celeriac.cli.queues:queues", "Show how many messages wait where."),
     "purge": _Entry("celeriac.cli.purge:purge", "Drop the messages that wait."),
     "dead": _Entry("celeriac.cli.dead:dead", "Look after dead letters: messages refused for good."),
+    "give-back": _Entry("celeriac.cli.give_back:give_back", "Hand what celeriac holds to Celery."),
     "doctor": _Entry("celeriac.cli.doctor:doctor", "Say what is wrong, and what to do."),
     "report": _Entry("celeriac.cli.report:report", "Print what a bug report needs."),
 }
@@ -51,15 +52,15 @@ COMMANDS: dict[str, _Entry] = {
 
 #: Celery's commands that are missing here, and what there is instead.
 _OTHERS = {
-    "amqp": "It talks to RabbitMQ, which a later release supports.",
+    "amqp": "It talks to RabbitMQ in AMQP's own words; see celeriac queues, and rabbitmqctl.",
     "beat": "Periodic tasks come in a later release.",
     "control": "Remote control comes in a later release.",
-    "events": "Events come in a later release.",
+    "events": "It comes in a later release; workers send heartbeats, which Celery's own celery events shows.",
     "graph": "See celeriac status.",
     "inspect": "Remote control comes in a later release; celeriac status and celeriac queues tell much of it.",
     "list": "See celeriac queues.",
     "logtool": "Log lines can be JSON: celeriac worker --json-log.",
-    "migrate": "It moves messages between brokers; there is but one kind yet.",
+    "migrate": "Messages stay where they are: celeriac reads Celery's queues. Back to Celery goes celeriac give-back.",
     "multi": "Let systemd or containers start several workers.",
     "shell": "Import the app in python.",
     "upgrade": "Old names of settings still work; celeriac doctor tells today's.",
