@@ -1,6 +1,7 @@
 """The workers and clients that the interop tests share: started when first wanted, ended with the run."""
 
 import contextlib
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,18 @@ class Grounds:
         finally:
             worker.stop()
 
+    def celeriac(self, wire: Wire, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of celeriac's for the project's app."""
+        return subprocess.run(
+            [*self._interpreters.command("celeriac"), "-m", "celeriac", "-A", "work", *words],
+            cwd=self._directory,
+            env=self._interpreters.environment("celeriac", wire, {}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
     def flower(self, wire: Wire) -> str:
         """Start Flower; return its address, where it will listen soon."""
         flower = Flower(self._interpreters, wire, self._directory)
@@ -87,7 +100,7 @@ class Grounds:
             process.close()
 
     def _suffixes(self, wire: Wire) -> list[str]:
-        kinds = (*SIDES, SHARED, "urgent-celery", "urgent-celeriac")
+        kinds = (*SIDES, SHARED, "urgent-celery", "urgent-celeriac", "given-back")
         return ["default", *(f"{wire.name}-{kind}" for kind in kinds)]
 
     def _begin(self, wire: Wire) -> None:

@@ -109,6 +109,11 @@ class Worker:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """Kill its main process, which can then say nothing to anybody; on celeriac's side the node."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self) -> None:
         """End it; whatever does not end in order is killed."""
         self.begin_to_stop()

@@ -371,8 +371,8 @@ class Broker(ABC):
         On one with topics ``pattern`` chooses: ``*`` is one word of the routing key, ``#`` any number of them.
         """
 
-    def examine(self) -> list[Remark]:
-        """Ask the server how it keeps messages, and say what it can lose; changes nothing."""
+    def examine(self, queues: Sequence[str] = ()) -> list[Remark]:
+        """Ask the server how it keeps messages, and these queues, and say what it can lose; changes nothing."""
         return []
 
     def give_back(self, queues: Sequence[str] | None = None, *, dead: bool = False) -> GivenBack:

@@ -77,7 +77,7 @@ def _examine(session: Session) -> Iterator[Section]:
 
 
 def _check_broker(app: "Celeriac") -> Iterator[Finding]:
-    yield from check_broker(app.broker)
+    yield from check_broker(app.broker, queues=list(app.queues))
     yield from check_file(app.broker_url)
 
 

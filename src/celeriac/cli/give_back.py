@@ -36,9 +36,9 @@ def give_back(session: Session, queues: tuple[str, ...], dead: bool, force: bool
             "Redis and RabbitMQ.",
             exit_code=exit_codes.MISUSED,
         )
-    if not force:
-        _refuse_while_running(look_at_nodes(broker, now=time.time()))
     chosen = sorted(set(queues) or {*broker.queues(), *session.app().queues})
+    if not force:
+        _refuse_while_running(look_at_nodes(broker, now=time.time()), chosen)
     given = broker.give_back(chosen, dead=dead)
     if as_json:
         print_json({"broker": broker.url, "queues": chosen, **msgspec.to_builtins(given)})
@@ -48,14 +48,19 @@ def give_back(session: Session, queues: tuple[str, ...], dead: bool, force: bool
         click.echo("Delayed messages wait in Celery's own delay queues, and come to their queues when they are due.")
 
 
-def _refuse_while_running(nodes: Sequence[NodeView]) -> None:
-    running = [node for node in nodes if node.is_running]
+def _refuse_while_running(nodes: Sequence[NodeView], queues: Sequence[str]) -> None:
+    """Fail if a node takes from one of the queues, or has not said from which it does."""
+    running = [
+        node
+        for node in nodes
+        if node.is_running and (node.report is None or any(node.takes_from(queue) for queue in queues))
+    ]
     if running:
         names = ", ".join(node.record.name for node in running)
         raise Failure(
-            f"{names} {'is' if len(running) == 1 else 'are'} running (lease: {running[0].lease}), and would take back "
-            "what is given back. Stop all nodes first; one that was killed counts as running until its lease has "
-            "ended. --force goes ahead all the same.",
+            f"{names} {'is' if len(running) == 1 else 'are'} running, and would take back what is given back. Stop "
+            f"such nodes first; one that was killed counts as running until its lease has ended ({running[0].lease}). "
+            "--force goes ahead all the same.",
             exit_code=exit_codes.MISUSED,
         )
 

@@ -136,6 +136,14 @@ def refuse(self):
     raise exceptions.Ignore
 
 
+@app.task
+def refuse_on(side, path, text):
+    """Be refused for good on one side; on the other write down that this has run."""
+    if side == SIDE:
+        raise exceptions.Reject("not on this side", requeue=False)
+    note(path, f"{text} {SIDE}")
+
+
 def note(path, text):
     """Append a line, whole."""
     with Path(path).open("a") as file:

@@ -22,11 +22,14 @@ from celeriac.brokers.base import (
 from celeriac.brokers.redis.consumer import RedisConsumer
 from celeriac.brokers.redis.dead_letters import DeadLetters
 from celeriac.brokers.redis.exchanges import Exchanges
+from celeriac.brokers.redis.giving_back import GivingBack
 from celeriac.brokers.redis.inspection import Inspection
 from celeriac.brokers.redis.layout import OPTIONS, Layout
 from celeriac.brokers.redis.publisher import Publisher
 from celeriac.brokers.redis.subscription import RedisSubscription, pack
+from celeriac.brokers.remarks import GivenBack, Remark
 from celeriac.protocol.message import Message
+from celeriac.redis.examination import examine
 from celeriac.redis.location import Kind, Location
 from celeriac.redis.opening import server_at
 from celeriac.routing import Queue
@@ -142,6 +145,13 @@ class RedisBroker(Broker):
 
     def subscribe(self, channel: Channel, pattern: str = "#") -> Subscription:
         return RedisSubscription(self._layout, self._server.any_connector(), channel, pattern)
+
+    def examine(self, queues: Sequence[str] = ()) -> list[Remark]:
+        return examine(self._server)
+
+    def give_back(self, queues: Sequence[str] | None = None, *, dead: bool = False) -> GivenBack:
+        chosen = self.queues() if queues is None else queues
+        return GivingBack(self._layout, self._server, self._dead_letters).give_back(chosen, dead=dead)
 
     def _beside(self, backend: ResultBackend) -> RedisBackend | None:
         """Return the result backend if one script reaches messages and results."""

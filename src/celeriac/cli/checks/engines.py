@@ -25,8 +25,11 @@ _PATIENCE = 5.0
 _SLOW = 1.0
 
 
-def check_broker(broker: Broker) -> Iterator[Finding]:
-    """Open the broker; publish a message to a queue of the doctor's own, receive it, and delete the queue."""
+def check_broker(broker: Broker, *, queues: Sequence[str] = ()) -> Iterator[Finding]:
+    """Open the broker; publish a message to a queue of the doctor's own, receive it, and delete the queue.
+
+    ``queues`` are those that the server is asked about.
+    """
     if not broker.capabilities.shared:
         yield from check_loneliness(broker.url)
         return
@@ -47,7 +50,7 @@ def check_broker(broker: Broker) -> Iterator[Finding]:
         yield Finding(Grade.NOTE, f"{broker.url} is slow: a message took {took:.1f} s there and back.")
     else:
         yield Finding(Grade.OK, f"{broker.url}: a message went there and back in {took * 1000:.0f} ms.")
-    yield from _findings(broker.examine())
+    yield from _findings(broker.examine(queues))
 
 
 def check_backend(backend: ResultBackend, *, said: Sequence[Finding] = ()) -> Iterator[Finding]:

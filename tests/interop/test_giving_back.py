@@ -1,0 +1,71 @@
+"""Moving back: what celeriac holds is given back, and Celery's workers run every task of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.grounds import Grounds
+from tests.interop.sides import Client, wait_until
+from tests.interop.test_side_by_side import read_notes
+from tests.interop.wire import Wire
+
+pytestmark = pytest.mark.timeout(240)
+
+#: Seconds: long enough for everything before Celery's worker to be over, on a busy machine.
+DELAY = 8
+#: Seconds a silent node is waited for.
+LEASE = 2
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def wire(request: pytest.FixtureRequest, grounds: Grounds) -> Wire:
+    return grounds.wire(request.param)
+
+
+def give_back(grounds: Grounds, wire: Wire, *words: str) -> dict[str, Any]:
+    """Give back as soon as no node is running."""
+    done = wait_until(
+        lambda: (result := grounds.celeriac(wire, "give-back", "--json", *words)).returncode == 0 and result,
+        "the nodes to be gone, and everything to be given back",
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    queue = wire.queue(f"{wire.name}-given-back")
+    client: Client = grounds.client("celeriac", wire)
+    with grounds.another_worker(
+        "celeriac", wire, name="leaving", queues=[queue], concurrency=1, settings={"worker_lease": LEASE}
+    ) as worker:
+        client.send("refuse_on", "celeriac", str(notes), "dead", queue=queue)
+        client.send("leave_note", str(notes), "first", queue=queue)
+        delayed = [
+            client.send("leave_note", str(notes), f"delayed-{number}", queue=queue, countdown=DELAY)
+            for number in range(3)
+        ]
+        wait_until(lambda: read_notes(notes), "the first to run")
+        running = client.send("leave_note", str(notes), "killed", 1.0, queue=queue)
+        waiting = [client.send("leave_note", str(notes), f"waiting-{number}", queue=queue) for number in range(3)]
+        wait_until(lambda: client.state(running)["state"] == "STARTED", "it to have begun")
+        refused = grounds.celeriac(wire, "give-back", queue)
+        assert refused.returncode == 2, refused
+        assert f"{worker.name} is running" in refused.stderr
+        worker.kill()
+    given = give_back(grounds, wire, queue, "--dead")
+    assert given["dead"] == 1
+    if wire.name == "redis":
+        assert (given["delayed"], given["in_flight"] > 0) == (3, True)
+    again = give_back(grounds, wire, queue, "--dead")
+    assert (again["delayed"], again["in_flight"], again["dead"]) == (0, 0, 0), "it can be repeated"
+    with grounds.another_worker("celery", wire, name="coming", queues=[queue], concurrency=2):
+        expected = ["dead", "killed", *(f"{kind}-{number}" for kind in ("delayed", "waiting") for number in range(3))]
+        wait_until(lambda: len(read_notes(notes)) > len(expected), "all to run")
+        for task_id in (running, *delayed, *waiting):
+            assert client.result(task_id)["state"] == "SUCCESS"
+    done = read_notes(notes)
+    assert done[0] == ("first", "celeriac")
+    assert sorted(done[1:]) == sorted((text, "celery") for text in expected)
