@@ -88,7 +88,7 @@ def test_a_setting_of_the_wrong_kind(project: Project):
 URLS = {
     "no-url": "has no scheme",
     "sqlit:///x.db": "Did you mean sqlite://?",
-    "redis://localhost": "celeriac has no broker for redis:// URLs. One comes in a later release.",
+    "postgresql://localhost": "celeriac has no broker for postgresql:// URLs. One comes in a later release.",
     "sqlite://x.db": "write sqlite:///x.db",
     "memory://": "lives inside one process",
 }
@@ -106,6 +106,15 @@ def test_a_broker_url_that_leads_nowhere(project: Project, url, command):
     assert exit_code == 2, output
     assert URLS[url] in output
     assert "Traceback" not in output
+
+
+def test_a_redis_that_is_not_there_is_told_how_to_be_started(project: Project):
+    for words in (("status",), ("call", f"{project.name}.add", "-a", "[1]"), ("queues",), ("give-back",)):
+        result = project.celeriac("-A", project.name, "-b", "redis://me:s3cret@127.0.0.1:1/0", *words)
+        assert result.exit_code == 69, result.output
+        assert "No Redis server answers at redis://127.0.0.1:1" in result.output
+        assert "'systemctl start redis-server'" in result.output
+        assert "s3cret" not in result.output
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no folder that nobody may write to")
