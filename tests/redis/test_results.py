@@ -13,8 +13,12 @@ import redis
 from celeriac import states
 from celeriac.backends.base import StoredResult
 from celeriac.backends.redis import RedisBackend
+from celeriac.brokers.base import Outcome, Settlement
+from celeriac.brokers.redis import RedisBroker
 from celeriac.exceptions import BackendGetMetaError, BackendStoreError
+from celeriac.protocol.message import Message
 from celeriac.protocol.result_document import ResultDocument, decode_document, encode_document
+from celeriac.routing import Queue
 from celeriac.testing.conformance.harness import until
 from tests.servers.ports import free_port
 
@@ -163,3 +167,19 @@ def test_a_store_that_is_away_says_what_to_do() -> None:
             backend.store([write()])
         with pytest.raises(BackendGetMetaError, match="docker run"):
             backend.wait(["a"], 1)
+
+
+def test_broker_and_backend_agree_on_the_key_whatever_the_prefix_ends_in(url: str) -> None:
+    # Celery's backend adds an underscore to such a prefix, Celery's broker does not.
+    prefixed = url + "x"
+    with closing(RedisBroker(prefixed)) as broker, closing(RedisBackend(prefixed)) as backend:
+        assert broker.shares_store_with(backend)
+        broker.publish_with_results([Message(id="a", queue="q", headers={"task": "t", "id": "a"})], [write()], backend)
+        assert set(backend.fetch(["a"])) == {"a"}
+        consumer = broker.consumer([Queue("q")], node="one@test", results=backend)
+        [delivery] = consumer.receive(1, 5)
+        done = Settlement(delivery=delivery, outcome=Outcome.ACK, result=write(states.FAILURE))
+        assert consumer.settle([done]) == []
+        assert backend.fetch(["a"])["a"].state == states.SUCCESS
+        consumer.close()
+        broker.delete("q")

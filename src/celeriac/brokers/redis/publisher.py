@@ -87,7 +87,7 @@ class Publisher:
         own, other = self._server.location.database, backend.location.database
         arguments: list[Argument] = [b"" if own == other else other, own, len(results)]
         for result in results:
-            arguments += (result_key(backend.location.key_prefix, result.task_id), *result_arguments(result))
+            arguments += (result_key(backend.prefix, result.task_id), *result_arguments(result))
         for each in placed:
             arguments += each.arguments()
         pool = self._server.pool_of(self._layout.queues.encode())

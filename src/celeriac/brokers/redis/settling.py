@@ -133,7 +133,7 @@ class Settling:
             if settlement.result is None or beside is None:
                 arguments.append(b"0")
             else:
-                key = result_key(beside.location.key_prefix, settlement.result.task_id)
+                key = result_key(beside.prefix, settlement.result.task_id)
                 arguments += (b"1", key, *result_arguments(settlement.result))
         return ScriptCall(
             load_script(SCRIPTS, "settle"),
