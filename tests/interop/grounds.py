@@ -11,7 +11,7 @@ import pytest
 
 from celeriac.engines import BACKENDS, BROKERS
 from tests.interop.sides import Client, Flower, Interpreters, Side, Worker
-from tests.interop.wire import PREFIX, Wire, require_servers, wires
+from tests.interop.wire import PREFIX, Wire, wire_named
 
 SIDES: tuple[Side, Side] = ("celery", "celeriac")
 #: The queue that both sides' workers take from.
@@ -24,16 +24,16 @@ class Grounds:
     def __init__(self, peer: str, directory: Path) -> None:
         self._interpreters = Interpreters(peer)
         self._directory = directory
-        self._wires = wires()
+        self._wires: dict[str, Wire] = {}
         self._workers: dict[tuple[str, Side], Worker] = {}
         self._clients: dict[tuple[str, Side], Client] = {}
         self._more: list[Client | Flower] = []
 
     def wire(self, name: str) -> Wire:
-        """Return a wire whose servers are there."""
-        wire = self._wires[name]
-        require_servers(wire)
-        return wire
+        """Return a wire; its servers are there."""
+        if name not in self._wires:
+            self._wires[name] = wire_named(name)
+        return self._wires[name]
 
     def queue(self, side: Side, wire: Wire) -> str:
         """Return the queue that only this side's worker takes from."""

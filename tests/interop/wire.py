@@ -1,16 +1,12 @@
 """A wire: a broker and a result backend on real servers, that Celery and celeriac both speak over."""
 
 import os
-import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-import pytest
+from tests.servers.shared import amqp_url, redis_url
 
-#: Where the servers are; the database of Redis belongs to these tests.
-REDIS = os.environ.get("CELERIAC_TEST_REDIS", "redis://127.0.0.1:6379")
-RABBITMQ = os.environ.get("CELERIAC_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
+#: The one of Redis that belongs to these tests.
 REDIS_DATABASE = 14
 
 #: In front of all names that these tests give to queues and keys, so that two runs at once keep apart.
@@ -30,7 +26,7 @@ class Wire:
     drops_expired: bool = False
     #: 9 is the most urgent priority; else 0 is.
     urgent_is_high: bool = False
-    settings: dict[str, Any] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def queue(self, suffix: str) -> str:
         """Return the name of a queue that only this run has."""
@@ -49,43 +45,20 @@ class Wire:
             "task_default_queue": self.queue("default"),
             "broker_connection_retry_on_startup": True,
             "worker_hijack_root_logger": True,
-            **(self.settings or {}),
+            **self.settings,
         }
 
 
-def wires() -> dict[str, Wire]:
-    """Return them by name."""
-    redis = f"{REDIS}/{REDIS_DATABASE}"
-    prefixed = {
-        "broker_transport_options": {"global_keyprefix": f"{PREFIX}:"},
-        "result_backend_transport_options": {"global_keyprefix": f"{PREFIX}:"},
-    }
-    results = {"result_backend_transport_options": prefixed["result_backend_transport_options"]}
-    made = (
-        Wire(name="redis", broker=redis, backend=redis, settings=prefixed),
-        Wire(
-            name="rabbitmq",
-            broker=RABBITMQ,
-            backend=redis,
-            coarseness=1.0,
-            drops_expired=True,
-            urgent_is_high=True,
-            settings=results,
-        ),
-        Wire(name="rpc", broker=RABBITMQ, backend="rpc://", coarseness=1.0, drops_expired=True, urgent_is_high=True),
-    )
-    return {wire.name: wire for wire in made}
+def wire_named(name: str) -> Wire:
+    """Return the wire of this name; the test is skipped where a server of it is missing."""
+    if name == "rpc":
+        return Wire(name=name, broker=amqp_url(), backend="rpc://", **_RABBITMQ)
+    redis = redis_url(REDIS_DATABASE)
+    results = {"result_backend_transport_options": {"global_keyprefix": f"{PREFIX}:"}}
+    if name == "rabbitmq":
+        return Wire(name=name, broker=amqp_url(), backend=redis, settings=results, **_RABBITMQ)
+    messages = {"broker_transport_options": {"global_keyprefix": f"{PREFIX}:"}}
+    return Wire(name=name, broker=redis, backend=redis, settings=messages | results)
 
 
-def require_servers(wire: Wire) -> None:
-    """Skip with one line where a server is missing; in CI it is an error."""
-    for url in {wire.broker, wire.backend} - {"rpc://"}:
-        parts = urlsplit(url)
-        address = (parts.hostname or "127.0.0.1", parts.port or {"redis": 6379, "amqp": 5672}[parts.scheme])
-        try:
-            socket.create_connection(address, timeout=2).close()
-        except OSError as error:
-            reason = f"no {parts.scheme} server at {address[0]}:{address[1]} ({error})"
-            if os.environ.get("CI") == "true":
-                pytest.fail(reason)
-            pytest.skip(f"NO SERVER: {reason}")
+_RABBITMQ: dict[str, Any] = {"coarseness": 1.0, "drops_expired": True, "urgent_is_high": True}
