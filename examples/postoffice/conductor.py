@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from celeriac.cli.development.ensemble import Ensemble
 from celeriac.cli.development.port import PortChoice, choose_port, is_listening
 from celeriac.cli.development.program import Program
 from celeriac.cli.development.terminal import Terminal
-from celeriac.exceptions import ImproperlyConfigured
-from instance import DemoError, choosing_ports, claim_directory
+from celeriac.engines import broker_from_url
+from celeriac.exceptions import ImproperlyConfigured, OperationalError
+from instance import DemoError, choosing_ports, claim_directory, queue_of
 
 HERE = Path(__file__).resolve().parent
 
@@ -33,15 +35,27 @@ class Demo:
         self._terminal = Terminal(COLOURS)
         self._ensemble = Ensemble(self._terminal, speaker="demo", restarts=False)
         self._environment: dict[str, str] = {}
+        #: The server that was asked for, without its password.
+        self._shown_broker = ""
 
     async def run(self) -> int:
         try:
             with claim_directory(self._options.directory) as directory:
                 self._environment = _environment(directory, host=self._options.host)
+                await self._choose_broker(directory)
                 return await self._ensemble.run(self._play)
-        except (DemoError, ImproperlyConfigured) as error:
+        except (DemoError, ImproperlyConfigured, OperationalError) as error:
             self._ensemble.say(str(error))
             return 1
+
+    async def _choose_broker(self, directory: Path) -> None:
+        """Have all programs use the server that is asked for, if one is; raises a sentence if nobody is there."""
+        if not self._options.broker:
+            return
+        self._environment |= {"CELERIAC_BROKER_URL": self._options.broker, "POSTOFFICE_QUEUE": queue_of(directory)}
+        with contextlib.closing(broker_from_url(self._options.broker)) as broker:
+            await asyncio.to_thread(broker.open)
+            self._shown_broker = broker.url
 
     async def _play(self) -> None:
         host = self._options.host
@@ -63,7 +77,10 @@ class Demo:
             self._begin_programs(port=port, smtp_port=smtp_port)
             await _wait_until_listening("smtp", "127.0.0.1", smtp_port)
             await _wait_until_listening("site", host, port)
-        self._terminal.block({"The post office is open": f"http://{_address(host, port)}/", "To close it": "Ctrl-C"})
+        shown = {"Letters go through": self._shown_broker} if self._shown_broker else {}
+        self._terminal.block(
+            {"The post office is open": f"http://{_address(host, port)}/", **shown, "To close it": "Ctrl-C"}
+        )
 
     def _begin_programs(self, *, port: int, smtp_port: int) -> None:
         self._environment["POSTOFFICE_SMTP_PORT"] = str(smtp_port)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """The whole post office under one Ctrl-C: the site, a worker, and an SMTP server that takes 0.7 s a letter.
 
-    python examples/postoffice/demo.py [--port 8000] [--directory …] [--concurrency 2]
+    python examples/postoffice/demo.py [--port 8000] [--directory …] [--concurrency 2] [--broker redis://127.0.0.1:6379]
 
 Two of them may run at once: each has its own ports and its own directory (`var`, `var/2`, …) for databases and letters.
 """
@@ -46,6 +46,13 @@ def main() -> NoReturn:
         "--concurrency", type=number_up_to(64), default=2, help="how many letters the worker sends at a time"
     )
     parser.add_argument("--directory", type=Path, help="where databases and letters are kept (default: var)")
+    parser.add_argument(
+        "--broker",
+        metavar="URL",
+        default=os.environ.get("CELERIAC_BROKER_URL", ""),
+        help="redis://127.0.0.1:6379 or amqp://127.0.0.1:5672, for example (default: a file in the directory, or what "
+        "CELERIAC_BROKER_URL says)",
+    )
     options = parser.parse_args()
     if options.directory is not None:
         options.directory = options.directory.absolute()

@@ -1,4 +1,4 @@
-"""What one running demo occupies and no other may have: a directory and two ports."""
+"""What one running demo occupies and no other may have: a directory, a queue and two ports."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import itertools
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO
@@ -59,3 +60,10 @@ def claim_directory(asked: Path | None) -> Iterator[Path]:
                 return
         if asked:
             raise DemoError(f"Another demo is running in {directory}: stop it, or choose another with --directory.")
+
+
+def queue_of(directory: Path) -> str:
+    """The queue of the demo in this directory, where demos share a server."""
+    if directory == VAR:
+        return "postoffice"
+    return f"postoffice-{directory.name if directory.parent == VAR else f'{zlib.crc32(bytes(directory)):08x}'}"

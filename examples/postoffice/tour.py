@@ -2,6 +2,7 @@
 """Walks through the post office in a real browser and looks at what a person would see.
 
     python examples/postoffice/tour.py [--screenshots DIRECTORY] [--address http://127.0.0.1:8000/]
+    python examples/postoffice/tour.py --broker redis://127.0.0.1:6379 [--short]
 
 Starts a demo of its own, on free ports and in a temporary directory, unless it is given the address of one. Prints each
 step, and ends with status 0 if all was as it should be, else with 1.
@@ -31,6 +32,8 @@ except ImportError:
     sys.exit("The tour needs Playwright for Python: run `make demo-check`, or pip install playwright.")
 
 # ruff: noqa: E402 - without Playwright there is nothing to walk with
+from celeriac.engines import broker_from_url
+from instance import queue_of
 from walk import Album, StepFailed, Traveller, Walk
 
 #: Seconds that the demo has to open, and to close.
@@ -51,10 +54,10 @@ ONLOOKERS = (
 
 
 @contextlib.contextmanager
-def open_demo() -> Iterator[str]:
-    """Start a demo; its address. It is closed at the end."""
-    with tempfile.TemporaryDirectory(prefix="postoffice-tour-") as directory:
-        command = [sys.executable, str(HERE / "demo.py"), "--directory", str(Path(directory) / "var")]
+def open_demo(broker: str) -> Iterator[str]:
+    """Start a demo; its address. It is closed at the end, and leaves nothing on a server."""
+    with tempfile.TemporaryDirectory(prefix="postoffice-tour-") as name, without_its_queue(broker, Path(name)):
+        command = [sys.executable, str(HERE / "demo.py"), "--directory", name, "--broker", broker]
         command += ["--port", str(free_port()), "--smtp-port", str(free_port()), "--concurrency", "4"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("CELERI", "CELERY"))}
         demo = subprocess.Popen(
@@ -84,6 +87,15 @@ def open_demo() -> Iterator[str]:
             reader.join()
 
 
+@contextlib.contextmanager
+def without_its_queue(broker: str, directory: Path) -> Iterator[None]:
+    """Delete the queue of the demo in this directory at the end, if a server has it."""
+    yield
+    if broker:
+        with contextlib.closing(broker_from_url(broker)) as opened:
+            opened.delete(queue_of(directory.resolve()))
+
+
 def read(demo: subprocess.Popen[str], lines: list[str], opened: threading.Event) -> None:
     """Keep what the demo says, and tell when its address is among it, or when it has ended."""
     assert demo.stdout is not None
@@ -102,7 +114,17 @@ def free_port() -> int:
         return port
 
 
-def tour(browser: Browser, address: str, album: Album) -> None:
+def take_a_short_tour(browser: Browser, address: str, album: Album) -> None:
+    """Take one walk past everything that tasks do. Raises ``StepFailed`` at the first thing that is wrong."""
+    with Walk.begin(browser, address, TRAVELLERS[0], album) as walk:
+        walk.choose_language()
+        walk.send_letters()
+        walk.try_experiments()
+        walk.cancel_an_import()
+        walk.look_inside()
+
+
+def take_the_tour(browser: Browser, address: str, album: Album) -> None:
     """Take all the walks. Raises ``StepFailed`` at the first thing that is not as it should be."""
     for traveller in TRAVELLERS:
         with Walk.begin(browser, address, traveller, album) as walk:
@@ -134,18 +156,22 @@ def main() -> NoReturn:
     parser = argparse.ArgumentParser(description="Walk through the post office in a browser; status 0 if all is well.")
     parser.add_argument("--screenshots", type=Path, metavar="DIRECTORY", help="where to keep pictures of the walk")
     parser.add_argument("--address", help="walk through a demo that runs already, and in which nothing else happens")
+    parser.add_argument(
+        "--broker", default="", metavar="URL", help="the server that the demo shall use, instead of a file"
+    )
+    parser.add_argument("--short", action="store_true", help="walk once, past everything that tasks do")
     options = parser.parse_args()
     executable = find_browser()
     album = Album(options.screenshots)
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
-        address = options.address or stack.enter_context(open_demo())
+        address = options.address or stack.enter_context(open_demo(options.broker))
         engine = stack.enter_context(sync_playwright())
         # The browser opens nothing but this site; in a container it often may not have a sandbox.
         browser = engine.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         stack.callback(browser.close)
         try:
-            tour(browser, address, album)
+            (take_a_short_tour if options.short else take_the_tour)(browser, address, album)
         except StepFailed as failure:
             print(f"✗ {failure}", flush=True)
             sys.exit(1)

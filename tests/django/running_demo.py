@@ -34,7 +34,7 @@ def wait_until(condition: Callable[[], Any], what: str, *, patience: float = PAT
 class RunningDemo:
     """demo.py as a process in a session of its own, with everything it has printed."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, **more_environment: str) -> None:
         self.directory = directory
         self.lines: list[str] = []
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("CELERI", "CELERY"))}
@@ -42,7 +42,7 @@ class RunningDemo:
         self.process = subprocess.Popen(
             [sys.executable, "demo.py", "--directory", str(directory), *options],
             cwd=POSTOFFICE,
-            env=environment,
+            env=environment | more_environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

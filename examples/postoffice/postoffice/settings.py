@@ -30,10 +30,15 @@ INSTALLED_APPS = [
 CELERY_TASK_TRACK_STARTED = True
 
 # (c) Without these lines messages and results lie in celeriac.sqlite3 beside manage.py. Here they lie in the state
-# directory, so that two demos don't take each other's letters. CELERIAC_BROKER_URL in the environment comes before it.
+# directory, so that two demos don't take each other's letters. With CELERIAC_BROKER_URL=redis://127.0.0.1:6379 or
+# CELERIAC_BROKER_URL=amqp://127.0.0.1:5672 they go through a server, and two demos that share it have a queue each.
+FILE = f"sqlite:///{STATE_DIR / 'celeriac.sqlite3'}"
+BROKER_URL = os.environ.get("CELERIAC_BROKER_URL") or FILE
 CELERIAC = {
-    "broker_url": f"sqlite:///{STATE_DIR / 'celeriac.sqlite3'}",
-    "result_backend": f"sqlite:///{STATE_DIR / 'celeriac.sqlite3'}",
+    "broker_url": BROKER_URL,
+    # RabbitMQ keeps no results.
+    "result_backend": FILE if BROKER_URL.startswith(("amqp", "pyamqp")) else BROKER_URL,
+    "task_default_queue": os.environ.get("POSTOFFICE_QUEUE", "celery"),
 }
 
 DATABASES = {
