@@ -80,10 +80,10 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment:
-	@scripts/make_environment.sh .venv "$(PYTHON)" demo -e ".[django]" "Django==$(DJANGO_LTS)"
+	@scripts/make_environment.sh .venv "$(PYTHON)" demo -e ".[django,redis]" "Django==$(DJANGO_LTS)"
 
 browser: environment
-	@scripts/make_environment.sh .venv "$(PYTHON)" browser -e ".[django]" "Django==$(DJANGO_LTS)" $(BROWSER)
+	@scripts/make_environment.sh .venv "$(PYTHON)" browser -e ".[django,redis]" "Django==$(DJANGO_LTS)" $(BROWSER)
 
 tools: environment
 	@scripts/make_environment.sh .venv "$(PYTHON)" tools -e ".[django,$(EXTRAS)]" "Django==$(DJANGO_LTS)" $(DJANGO_TASKS) $(TOOLS) $(CHECKERS) $(BROWSER)
