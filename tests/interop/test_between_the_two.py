@@ -11,17 +11,10 @@ from uuid import UUID
 import pytest
 
 from tests.interop.grounds import Grounds
-from tests.interop.sides import Client, wait_until
-from tests.interop.wire import Wire
+from tests.interop.line import Line, lines
+from tests.interop.sides import wait_until
 
 pytestmark = pytest.mark.timeout(240)
-
-DIRECTIONS = {
-    "to-celeriac": ("celery", "celeriac"),
-    "to-celery": ("celeriac", "celery"),
-    # Celery with itself says what is to be expected of the two above.
-    "celery-alone": ("celery", "celery"),
-}
 
 #: Seconds.
 DELAY = 1.0
@@ -46,36 +39,6 @@ VALUES: tuple[Any, ...] = (
     [1, [2, {"a": None, "b": [Decimal(1)]}]],
     {"when": dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "nested": {"id": UUID(int=8)}},
 )
-
-
-class Line:
-    """One direction on one wire: a client of one side, the queue of the other side's worker."""
-
-    def __init__(self, grounds: Grounds, wire: Wire, direction: str) -> None:
-        publisher, worker = DIRECTIONS[direction]
-        self.wire = wire
-        self.publisher, self.runner = publisher, worker
-        self.client: Client = grounds.client(publisher, wire)
-        self.worker = grounds.worker(worker, wire)
-        self.queue = grounds.queue(worker, wire)
-
-    def send(self, task: str, *args: Any, **options: Any) -> str:
-        return self.client.send(task, *args, queue=self.queue, **options)
-
-    def run(self, task: str, *args: Any, **options: Any) -> Any:
-        return self.client.value(self.send(task, *args, **options))
-
-    def result(self, task_id: str) -> dict[str, Any]:
-        return self.client.result(task_id)
-
-
-def lines(*wires: str) -> list[Any]:
-    params = []
-    for wire in wires:
-        for direction in DIRECTIONS:
-            marks = [pytest.mark.soak] if direction == "celery-alone" else []
-            params.append(pytest.param((wire, direction), id=f"{wire}-{direction}", marks=marks))
-    return params
 
 
 @pytest.fixture(scope="module", params=lines("redis", "rabbitmq", "rpc"))

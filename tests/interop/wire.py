@@ -57,8 +57,18 @@ def wire_named(name: str) -> Wire:
     results = {"result_backend_transport_options": {"global_keyprefix": f"{PREFIX}:"}}
     if name == "rabbitmq":
         return Wire(name=name, broker=amqp_url(), backend=redis, settings=results, **_RABBITMQ)
+    if name == "quorum":
+        return Wire(name=name, broker=amqp_url(), backend=redis, settings=results | _QUORUM, **_RABBITMQ)
     messages = {"broker_transport_options": {"global_keyprefix": f"{PREFIX}:"}}
     return Wire(name=name, broker=redis, backend=redis, settings=messages | results)
 
 
 _RABBITMQ: dict[str, Any] = {"coarseness": 1.0, "drops_expired": True, "urgent_is_high": True}
+
+#: With these all queues are quorum queues on topic exchanges, which is where Celery delays natively.
+_QUORUM = {
+    "task_default_queue_type": "quorum",
+    "task_create_missing_queue_type": "quorum",
+    "task_default_exchange_type": "topic",
+    "task_create_missing_queue_exchange_type": "topic",
+}
