@@ -33,7 +33,7 @@ def test_a_delayed_task_waits_in_the_broker_and_runs_at_its_time(line: Line) -> 
     assert (seen["headers"], seen["retries"]) == ({"x-tenant": 7}, 0)
 
 
-# Not by a worker of Celery's: on these queues it publishes the retry where nothing is bound.
+# Not by a worker of Celery's: with these queues it publishes the retry to the default queue, which nobody serves here.
 @pytest.mark.parametrize("line", [("quorum", "to-celeriac")], indirect=True, ids=["quorum-to-celeriac"])
 def test_a_task_is_tried_again_with_its_id_and_its_count(line: Line) -> None:
     assert line.run("flaky", 1) == {"retries": 1, "side": line.runner, "root": True}
