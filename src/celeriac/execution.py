@@ -36,6 +36,7 @@ from celeriac.einfo import ExceptionInfo, let_go_of_frames, own_part
 from celeriac.exceptions import (
     EncodeError,
     Ignore,
+    InvalidTaskError,
     NotRegistered,
     Reject,
     Retry,
@@ -137,6 +138,11 @@ class Execution:
             raise NotRegistered(
                 f"There is no task {call.task!r} in this app: import the module that defines it (settings include or "
                 "imports, or autodiscover_tasks), and check that producer and worker agree on its name."
+            )
+        if call.chord is not None:
+            raise InvalidTaskError(
+                f"The task {call.task} is part of a chord, whose body would never be called, as celeriac has no chords "
+                "yet. Its message is kept as a dead letter; send chords to queues that only Celery's workers take from."
             )
         request = Context.from_call(call, message, hostname=hostname, redelivered=redelivered)
         # A plain message has no moment to wait for, so nothing has to be done with it again.

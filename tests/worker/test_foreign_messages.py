@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from celeriac.exceptions import NotRegistered
+from celeriac.exceptions import InvalidTaskError, NotRegistered
 from celeriac.protocol.message import Message
 from tests.worker.conftest import Project, wait_until
 
@@ -85,3 +85,16 @@ def test_what_cannot_be_run_is_kept_as_a_dead_letter_with_the_reason(project: Ca
         wait_until(lambda number=number: made.app.broker.find_dead_letters(f"stranger-{number}"), "kept")
         [letter] = made.app.broker.find_dead_letters(f"stranger-{number}")
         assert "is no task call: neither its headers nor its body name a task" in letter.reason
+
+
+def test_a_part_of_a_chord_is_kept_and_not_run_because_nobody_would_call_the_body(
+    project: Callable[[str], Project],
+) -> None:
+    made = project(TASKS)
+    made.worker()
+    body = {"task": f"{made.name}.add", "args": [], "kwargs": {}, "options": {}, "subtask_type": None}
+    publish(made, old_call(made, "add", 1, 2, id="part", chord=body))
+    with pytest.raises(InvalidTaskError, match="part of a chord"):
+        made.app.AsyncResult("part").get(timeout=30)
+    [letter] = made.app.broker.find_dead_letters("part")
+    assert "send chords to queues that only Celery's workers take from" in letter.reason
