@@ -24,6 +24,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from contextvars import Token
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -244,13 +245,13 @@ class Execution:
 
     def _turned_away(self) -> Report | None:
         request = self.request
-        if request.expires is not None and not request.is_eager and request.expires.timestamp() < clock.now():
+        if request.expires is not None and not request.is_eager and _unix_time(request.expires) < clock.now():
             return self._revoked()
         if request.eta is not None and self._message is not None and self._message.not_before is None:
-            moment = request.eta.timestamp()
+            moment = _unix_time(request.eta)
             if moment > clock.now():
                 # Protocol 1 has its eta in the body, where no broker looks.
-                headers = {"eta": request.eta.isoformat()} | self._message.headers
+                headers = {"eta": request.eta} | self._message.headers
                 replacement = msgspec.structs.replace(self._message, not_before=moment, headers=headers)
                 return self._report(states.PENDING, Outcome.REPLACE, replacement=replacement)
         return None
@@ -530,6 +531,10 @@ class Execution:
             if self.request.is_eager:
                 raise
             logger.exception("%s of task %s[%s] failed.", handler.__name__, self.task.name, self._id)
+
+
+def _unix_time(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
 
 
 def _text(value: Any) -> str:

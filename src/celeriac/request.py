@@ -29,8 +29,9 @@ class Context:
     is_eager: bool = False
     #: True when the task is called as a function, and outside of any execution.
     called_directly: bool = True
-    eta: Any = None
-    expires: Any = None
+    #: As the message has them: ISO 8601, with an offset.
+    eta: str | None = None
+    expires: str | None = None
     hostname: str | None = None
     origin: str | None = None
     delivery_info: dict[str, Any] | None = None
@@ -89,8 +90,8 @@ class Context:
             "kwargs": call.kwargs,
             "retries": call.retries,
             "called_directly": False,
-            "eta": call.eta,
-            "expires": call.expires,
+            "eta": call.eta and call.eta.isoformat(),
+            "expires": call.expires and call.expires.isoformat(),
             "hostname": hostname,
             "origin": call.origin,
             "delivery_info": {
