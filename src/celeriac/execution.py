@@ -500,13 +500,18 @@ class Execution:
         if chain:
             self._add(maybe_signature(chain[-1], app=self._app), (retval,), chain=list(chain[:-1]))
 
-    def _add(self, follower: Signature[Any], args: tuple[Any, ...], **options: Any) -> None:
+    def _add(self, follower: Signature[Any], args: tuple[Any, ...], *, is_child: bool = True, **options: Any) -> None:
+        """Have it published with the end of this task; a child is named in its result."""
         request = self.request
         options = {**options, "parent_id": self._id, "root_id": request.root_id or request.id}
         if request.is_eager:
             follower.apply_async(args, **options)
-        else:
-            self._follow_ups += follower.messages(args, options)
+            return
+        messages = follower.messages(args, options)
+        self._follow_ups += messages
+        if is_child:
+            for message in messages:
+                self.task.add_trail(self._app.AsyncResult(message.id))
 
     def _call_errbacks(self, error: BaseException, info: ExceptionInfo) -> None:
         """Call errbacks that take the request and the error here; publish the others with the task's id."""
@@ -519,7 +524,7 @@ class Execution:
                 elif self.request.is_eager and task is not None:
                     errback.apply((self._id,))
                 else:
-                    self._add(errback, (self._id,))
+                    self._add(errback, (self._id,), is_child=False)
             except Exception:
                 logger.exception("The errback %s of task %s failed.", errback.task, self._id)
 

@@ -1,5 +1,6 @@
 """The two sides of a wire: Celery's and celeriac's workers and clients, each a process of its own."""
 
+import contextlib
 import json
 import os
 import pickle
@@ -201,7 +202,8 @@ class Client:
     def close(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended by itself
+            self._process.stdin.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

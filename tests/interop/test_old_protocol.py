@@ -24,7 +24,6 @@ def wire(request: pytest.FixtureRequest, grounds: Grounds) -> Wire:
     scope="module",
     params=[
         ("celery", "celeriac"),
-        ("celeriac", "celery"),
         pytest.param(("celery", "celery"), marks=pytest.mark.soak),
     ],
     ids="-to-".join,

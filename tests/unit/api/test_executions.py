@@ -488,6 +488,8 @@ def test_callbacks_get_the_result_and_errbacks_the_id(app: Celeriac, bench: Benc
     result = half.apply_async((10,), link=[half.s(), note.si("done")], link_error=remember.s())
     reports = bench.run_all()
     assert [report.retval for report in reports] == [5, 2, ("done",)]
+    children = app.AsyncResult(result.id).children
+    assert [child.get(timeout=5) for child in children or []] == [2, ["done"]]
     result = half.apply_async(("x",), link=half.s(), link_error=[remember.s()])
     failed, errback = bench.run_all()
     assert failed.state == "FAILURE"
@@ -525,6 +527,7 @@ def test_a_chain_goes_on_with_the_next_task_and_the_rest(app: Celeriac, bench: B
     assert [report.retval for report in bench.run_all()] == [2, 12, 112]
     assert ids == [("first", None, "first"), ("middle", "first", "first"), ("last", "middle", "first")]
     assert app.AsyncResult("last").get(timeout=5) == 112
+    assert [child.id for child in app.AsyncResult("first").children or []] == ["middle"]
 
 
 def test_follow_ups_are_published_with_the_settlement_and_not_before(app: Celeriac, bench: Bench) -> None:
