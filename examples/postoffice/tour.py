@@ -55,7 +55,7 @@ ONLOOKERS = (
 
 @contextlib.contextmanager
 def open_demo(broker: str) -> Iterator[str]:
-    """Start a demo; its address. It is closed at the end, and leaves nothing on a server."""
+    """Start a demo; its address. It is closed at the end, and leaves no queue on a server."""
     with tempfile.TemporaryDirectory(prefix="postoffice-tour-") as name, without_its_queue(broker, Path(name)):
         command = [sys.executable, str(HERE / "demo.py"), "--directory", name, "--broker", broker]
         command += ["--port", str(free_port()), "--smtp-port", str(free_port()), "--concurrency", "4"]
