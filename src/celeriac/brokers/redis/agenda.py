@@ -37,6 +37,8 @@ class Agenda:
         self._delayed: dict[bytes, str] = {}
         #: When the first delayed message of a queue is due, in milliseconds; queues that have none are missing.
         self._moments: dict[str, float] = {}
+        #: Nothing is known of any list, so all are asked at once.
+        self._is_unknown = False
         #: Queues of whose delayed messages nothing is known.
         self._unseen: set[str] = set()
 
@@ -67,6 +69,7 @@ class Agenda:
 
     def wake_all(self) -> None:
         """Nothing is known."""
+        self._is_unknown = True
         for queue in self._queues:
             self._wake_queue(queue)
 
@@ -83,6 +86,9 @@ class Agenda:
 
     def choose(self, limit: int) -> list[ListEntry]:
         """Return the lists to ask for up to ``limit`` messages, the most urgent first."""
+        if self._is_unknown:
+            self._is_unknown = False
+            return [entry for level in self._awake for entry in self._in_order(level)]
         chosen: list[ListEntry] = []
         for level in self._awake:
             if level:

@@ -15,7 +15,7 @@ from celeriac.brokers.redis.publishing import Places
 from celeriac.brokers.redis.record import Record
 from celeriac.brokers.redis.settling import Settling
 from celeriac.brokers.redis.shard import Shard
-from celeriac.exceptions import OperationalError
+from celeriac.redis.errors import RedisUnavailable
 from celeriac.redis.servers import Server
 from celeriac.routing import Queue
 
@@ -152,13 +152,13 @@ class RedisConsumer(Consumer):
         if until_look <= 0:
             self._look()
             return
-        if self._line.listen():
-            return
-        until_due = self._shard.seconds_until_due
-        pauses = [seconds, until_look] if until_due is None else [seconds, until_look, until_due]
-        wait_for_any([self._waker.fileno(), *self._line.filenos], min(pauses))
         try:
+            if self._line.listen():
+                return
+            until_due = self._shard.seconds_until_due
+            pauses = [seconds, until_look] if until_due is None else [seconds, until_look, until_due]
+            wait_for_any([self._waker.fileno(), *self._line.filenos], min(pauses))
             self._line.listen()
-        except OperationalError:
+        except RedisUnavailable:
             # The next turn of the loop connects again, or says that it cannot.
             return

@@ -97,9 +97,11 @@ class Settling:
             self._answers[str(settlement.delivery.tag)] = position in refused
 
     def _end(self, settlements: list[Settlement]) -> list[Settlement]:
-        if any(settlement.outcome is Outcome.REQUEUE for settlement in settlements):
-            # The first taken is to be the first again, so it goes last.
-            settlements.sort(key=_number, reverse=True)
+        back = [settlement for settlement in settlements if settlement.outcome is Outcome.REQUEUE]
+        if len(back) > 1:
+            # The first taken is to be the first again, so it goes back last.
+            back.sort(key=_number, reverse=True)
+            settlements = [each for each in settlements if each.outcome is not Outcome.REQUEUE] + back
         call = self._call(settlements)
         self._number += 1
         try:
