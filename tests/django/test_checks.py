@@ -71,6 +71,14 @@ WRONG = {
     "E006": ({"task_serializer": "yaml"}, "task_serializer is 'yaml'"),
     "E007": ({"worker_pool": "gevent"}, "There is no executor 'gevent'"),
     "E008": ({"broker_ur": "x"}, "CELERIAC['broker_ur']: did you mean broker_url?"),
+    "E013": (
+        {"broker_use_ssl": {"context": object()}},
+        "The option ssl of broker_use_ssl holds an object of the type object, which a worker cannot hand to its node",
+    ),
+    "E014": (
+        {"task_default_queue_type": "quorum", "task_queue_max_priority": 9},
+        "The queue 'celery' is a quorum queue with a highest priority",
+    ),
     "W003": (
         {"broker_url": "sqlite:////no/such/place/queue.sqlite3"},
         "The directory /no/such/place of queue.sqlite3 does not exist",

@@ -53,6 +53,14 @@ _RPC = {
 _DISPENSABLE = frozenset({"failover_strategy"})
 
 
+#: Where an option is usually written, if not among the transport options.
+_USUALLY = {
+    ("broker_transport_options", "ssl"): "broker_use_ssl",
+    ("result_backend_transport_options", "ssl"): "redis_backend_use_ssl",
+    ("result_backend_transport_options", "credential_provider"): "redis_backend_credential_provider",
+}
+
+
 def broker_options(settings: Settings) -> dict[str, Any]:
     """Return the options of the broker; what no setting says is left out."""
     return {
@@ -88,7 +96,7 @@ def portable(options: Mapping[str, Any], setting: str) -> dict[str, Any]:
             if name in _DISPENSABLE:
                 continue
             raise ImproperlyConfigured(
-                f"The option {name} of {setting} holds {error}, which a worker cannot hand to its node: that process "
+                f"The option {name} of {_USUALLY.get((setting, name), setting)} holds {error}, which a worker cannot hand to its node: that process "
                 "has none of your code, so that nothing in it can stop the worker. Write texts, numbers and paths; for "
                 "an object the dotted name of what makes it."
             ) from None
@@ -119,4 +127,4 @@ def _plain(value: Any) -> Any:
         case list() | tuple() | set() | frozenset():
             return [_plain(item) for item in value]
         case _:
-            raise TypeError(f"a {type(value).__name__}")
+            raise TypeError(f"an object of the type {type(value).__name__}")

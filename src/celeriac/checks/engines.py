@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from celeriac.app.engine_options import portable
 from celeriac.checks.finding import Finding, Grade
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.sqlite.location import Location
@@ -34,6 +35,14 @@ def check_urls(app: "Celeriac") -> Iterator[Finding]:
         return
     yield from check_loneliness(broker.url)
     yield from check_loneliness(backend.url, results=True)
+    for options, setting in (
+        (app.broker_options, "broker_transport_options"),
+        (app.backend_options, "result_backend_transport_options"),
+    ):
+        try:
+            portable(options, setting)
+        except ImproperlyConfigured as error:
+            yield Finding(Grade.WRONG, str(error), "E013")
 
 
 def check_loneliness(url: str, *, results: bool = False) -> Iterator[Finding]:

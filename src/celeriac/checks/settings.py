@@ -21,7 +21,7 @@ ONE_AT_A_TIME = "Until then give such tasks a queue of their own, and a worker w
 
 def check_settings(app: "Celeriac") -> Iterator[Finding]:
     """Look at all settings. Raises ``ImproperlyConfigured`` when they cannot even be read."""
-    for check in (_names, _values, _limits, _content, _running, _later):
+    for check in (_names, _values, _limits, _queues, _content, _running, _later):
         yield from check(app)
 
 
@@ -62,6 +62,24 @@ def _limits(app: "Celeriac") -> Iterator[Finding]:
             "the soft one shorter.",
             "E005",
         )
+
+
+def _queues(app: "Celeriac") -> Iterator[Finding]:
+    """Find queues that RabbitMQ would refuse to make."""
+    try:
+        queues = [app.queues[name] for name in app.queues.configured]
+    except CeleriacError:
+        return  # said already
+    for queue in queues:
+        arguments = queue.queue_arguments or {}
+        if arguments.get("x-queue-type") == "quorum" and (queue.max_priority or "x-max-priority" in arguments):
+            yield Finding(
+                Grade.WRONG,
+                f"The queue {queue.name!r} is a quorum queue with a highest priority, which RabbitMQ refuses: quorum "
+                "queues have no such priorities. Take task_queue_max_priority (or the queue's own) away, or make it a "
+                "classic queue.",
+                "E014",
+            )
 
 
 def _content(app: "Celeriac") -> Iterator[Finding]:

@@ -90,7 +90,8 @@ def test_options_reach_the_node_as_plain_values() -> None:
 
 def test_an_object_that_a_connection_needs_is_refused_with_the_cure() -> None:
     with pytest.raises(
-        ImproperlyConfigured, match=r"option ssl of broker_transport_options holds a SSLContext.*dotted"
+        ImproperlyConfigured,
+        match=r"option ssl of broker_use_ssl holds an object of the type SSLContext.*dotted",
     ):
         portable({"ssl": {"context": ssl.create_default_context()}}, "broker_transport_options")
 
