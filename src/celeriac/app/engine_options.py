@@ -95,10 +95,11 @@ def portable(options: Mapping[str, Any], setting: str) -> dict[str, Any]:
         except TypeError as error:
             if name in _DISPENSABLE:
                 continue
+            place = _USUALLY.get((setting, name), setting)
             raise ImproperlyConfigured(
-                f"The option {name} of {_USUALLY.get((setting, name), setting)} holds {error}, which a worker cannot hand to its node: that process "
-                "has none of your code, so that nothing in it can stop the worker. Write texts, numbers and paths; for "
-                "an object the dotted name of what makes it."
+                f"The option {name} of {place} holds {error}, which a worker cannot hand to its node: that process has "
+                "none of your code, so that nothing in it can stop the worker. Write texts, numbers and paths; for an "
+                "object the dotted name of what makes it."
             ) from None
     return written
 
