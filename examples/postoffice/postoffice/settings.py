@@ -33,11 +33,11 @@ CELERY_TASK_TRACK_STARTED = True
 # directory, so that two demos don't take each other's letters. With CELERIAC_BROKER_URL=redis://127.0.0.1:6379 or
 # CELERIAC_BROKER_URL=amqp://127.0.0.1:5672 they go through a server, and two demos that share it have a queue each.
 FILE = f"sqlite:///{STATE_DIR / 'celeriac.sqlite3'}"
-BROKER_URL = os.environ.get("CELERIAC_BROKER_URL") or FILE
+MESSAGES = os.environ.get("CELERIAC_BROKER_URL") or FILE
 CELERIAC = {
-    "broker_url": BROKER_URL,
+    "broker_url": MESSAGES,
     # RabbitMQ keeps no results.
-    "result_backend": FILE if BROKER_URL.startswith(("amqp", "pyamqp")) else BROKER_URL,
+    "result_backend": FILE if MESSAGES.startswith(("amqp", "pyamqp")) else MESSAGES,
     "task_default_queue": os.environ.get("POSTOFFICE_QUEUE", "celery"),
 }
 
