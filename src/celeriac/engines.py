@@ -26,6 +26,7 @@ BROKERS: dict[str, str] = {
     "memory": "celeriac.brokers.memory:MemoryBroker",
     "sqlite": "celeriac.brokers.sqlite:SqliteBroker",
     **dict.fromkeys(_REDIS, "celeriac.brokers.redis:RedisBroker"),
+    **dict.fromkeys(_AMQP, "celeriac.brokers.amqp.broker:AmqpBroker"),
 }
 BACKENDS: dict[str, str] = {
     "memory": "celeriac.backends.memory:MemoryBackend",

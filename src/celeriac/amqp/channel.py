@@ -267,6 +267,10 @@ class Channel:
         assert self._published is None, "its confirm would be taken for another's"
         self.connection.write(write_message(message, self.number, self.connection.frame_max))
 
+    def check(self) -> None:
+        """Make sure, by asking, that the server is there."""
+        self._call("channel.flow", True, reply="channel.flow-ok")
+
     def _await_unblocked(self, deadline: float, meanwhile: Callable[[], object] | None) -> None:
         if not self.connection.blocked:
             return

@@ -49,6 +49,8 @@ class Connection:
         self.patience = _PATIENCE
         #: Why the server takes no messages at the moment (``low on memory``); empty: it does.
         self.blocked = ""
+        #: What has been made sure of on it, for whoever declares things.
+        self.known: set[str] = set()
         #: Methods on no channel that wait for whoever asked for them.
         self.control: deque[Method] = deque()
         self._stream = stream

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from celeriac.amqp.methods import write_method
 from celeriac.amqp.table import read_table, write_short, write_table
-from celeriac.exceptions import DecodeError
+from celeriac.exceptions import DecodeError, EncodeError
 from celeriac.protocol.amqp_properties import Properties
 
 __all__ = ["Arrival", "Outgoing", "frame", "read_properties", "write_message"]
@@ -90,6 +90,11 @@ def write_message(outgoing: Outgoing, channel: int, frame_max: int) -> bytes:
     body = outgoing.body
     flags, written = _write_properties(outgoing.properties)
     content = _CONTENT.pack(60, 0, len(body), flags) + written
+    if len(content) > frame_max - _FRAME_OVERHEAD:
+        raise EncodeError(
+            f"The headers of the message {outgoing.properties.correlation_id!r} have {len(content)} bytes, and "
+            f"RabbitMQ takes {frame_max - _FRAME_OVERHEAD} at most. Put large values into the task's arguments."
+        )
     parts = [
         _publish_frame(channel, outgoing.exchange, outgoing.routing_key, outgoing.mandatory),
         _HEAD.pack(_HEADER, channel, len(content)),

@@ -35,5 +35,8 @@ class WakePipe:
         """Release it. Safe to call twice."""
         if not self._is_closed:
             self._is_closed = True
-            os.close(self._writer)
-            os.close(self._reader)
+            reader, writer = self._reader, self._writer
+            # Whoever rings from now on must not hit a file that is opened under the same number.
+            self._reader = self._writer = -1
+            os.close(writer)
+            os.close(reader)

@@ -1,0 +1,161 @@
+"""Publishing: many messages in flight, every one confirmed, and what became of each told honestly."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from celeriac import clock
+from celeriac.amqp.confirms import Receipts
+from celeriac.amqp.connection import Connection
+from celeriac.amqp.content import Outgoing
+from celeriac.amqp.errors import ConnectionLost, Refused
+from celeriac.brokers.amqp.declaring import Declarer
+from celeriac.brokers.amqp.delaying import outgoing_delayed
+from celeriac.brokers.amqp.pool import ConnectionPool
+from celeriac.exceptions import BrokerUnavailable, EncodeError, MessageRefused, PublishUnconfirmed
+from celeriac.protocol.amqp_message import refusal_of, to_properties
+from celeriac.protocol.message import Message
+
+__all__ = ["Parcel", "Publisher"]
+
+#: Replies of the server that mean that no queue takes what is published so.
+_NO_ROUTE = "NO_ROUTE"
+
+
+class Parcel:
+    """A message on its way, with what has to be there for it to arrive."""
+
+    __slots__ = ("id", "is_delayed", "outgoing", "queue")
+
+    def __init__(self, id: str, queue: str, outgoing: Outgoing, *, is_delayed: bool = False) -> None:
+        self.id = id
+        self.queue = queue
+        self.outgoing = outgoing
+        self.is_delayed = is_delayed
+
+
+class Publisher:
+    """Sends parcels through the pool. Safe for use by many threads."""
+
+    def __init__(self, pool: ConnectionPool, declarer: Declarer) -> None:
+        self._pool = pool
+        self._declarer = declarer
+
+    def publish(
+        self,
+        messages: Sequence[Message],
+        *,
+        timeout: float,
+        interop: bool = False,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> None:
+        """Publish messages; those with a moment that lies ahead into the delay queues.
+
+        With ``interop`` one whose ``eta`` header says its moment goes to its queue at once, where Celery's workers look
+        for it. Raises what ``Broker.publish`` raises.
+        """
+        now = clock.now()
+        parcels = [pack(message, now, interop=interop) for message in messages]
+        try:
+            self.send(parcels, timeout=timeout, meanwhile=meanwhile)
+        except (TypeError, EncodeError) as error:
+            refusals = filter(None, map(refusal_of, messages))
+            raise next(refusals, error) from error
+
+    def send(self, parcels: Sequence[Parcel], *, timeout: float, meanwhile: Callable[[], object] | None = None) -> None:
+        """Send parcels; those that came back because their queue was gone go again, once, to a new one."""
+        if not parcels:
+            return
+        deadline = time.monotonic() + timeout
+        receipts = self._send_once(parcels, deadline, meanwhile)
+        lost = [place for place, reason in receipts.failures.items() if _NO_ROUTE in reason]
+        if lost and not receipts.unanswered and time.monotonic() < deadline:
+            again = self._send_once([parcels[place] for place in lost], deadline, meanwhile, anew=True)
+            for number, place in enumerate(lost):
+                del receipts.failures[place]
+                if number in again.failures:
+                    receipts.failures[place] = again.failures[number]
+            receipts.unanswered = [lost[number] for number in again.unanswered]
+            receipts.fault = again.fault
+        if not receipts.is_clean:
+            raise _error(parcels, receipts)
+
+    def _send_once(
+        self,
+        parcels: Sequence[Parcel],
+        deadline: float,
+        meanwhile: Callable[[], object] | None,
+        *,
+        anew: bool = False,
+    ) -> Receipts:
+        """Send on one connection; on a second one if the first broke before anything was sent."""
+        outgoing = [parcel.outgoing for parcel in parcels]
+        is_last = False
+        while True:
+            remaining = max(0.05, deadline - time.monotonic())
+            try:
+                with self._pool.channel(timeout=remaining) as channel:
+                    if anew:
+                        for parcel in parcels:
+                            self._declarer.forget(channel.connection, parcel.queue)
+                    self._prepare(channel.connection, parcels)
+                    return channel.publish(
+                        outgoing, timeout=max(0.05, deadline - time.monotonic()), meanwhile=meanwhile
+                    )
+            except ConnectionLost:
+                if is_last or time.monotonic() >= deadline:
+                    raise
+                is_last = True
+
+    def _prepare(self, connection: Connection, parcels: Sequence[Parcel]) -> None:
+        known = connection.known
+        for parcel in parcels:
+            exchange = parcel.outgoing.exchange
+            if parcel.is_delayed:
+                if f"delays {parcel.queue}" not in known or "delays" not in known:
+                    queue = self._declarer.describe(parcel.queue)
+                    self._declarer.declare(connection, queue)
+                    self._declarer.prepare_delays(connection, queue)
+                continue
+            if f"queue {parcel.queue}" not in known:
+                self._declarer.declare(connection, self._declarer.describe(parcel.queue))
+            if exchange and f"exchange {exchange}" not in known:
+                try:
+                    self._declarer.require_exchange(connection, exchange)
+                except Refused as refusal:
+                    raise MessageRefused(
+                        f"The message {parcel.id!r} is for the exchange {exchange!r}, which cannot be used: "
+                        f"{refusal.text}. Declare it with a queue in task_queues, or leave the exchange out."
+                    ) from refusal
+
+
+def pack(message: Message, now: float, *, interop: bool) -> Parcel:
+    """Return a message as it is sent at this moment."""
+    moment = message.not_before
+    if moment is not None and moment > now and not (interop and message.headers.get("eta")):
+        return Parcel(message.id, message.queue, outgoing_delayed(message, now), is_delayed=True)
+    exchange = message.exchange
+    outgoing = Outgoing(
+        exchange=exchange,
+        routing_key=(message.routing_key or "") if exchange else message.queue,
+        properties=to_properties(message, now),
+        body=message.body,
+    )
+    return Parcel(message.id, message.queue, outgoing)
+
+
+def _error(parcels: Sequence[Parcel], receipts: Receipts) -> BrokerUnavailable:
+    missing = {*receipts.failures, *receipts.unanswered}
+    published = tuple(parcel.id for place, parcel in enumerate(parcels) if place not in missing)
+    count = len(parcels)
+    if receipts.unanswered:
+        return PublishUnconfirmed(
+            f"Of {count} messages RabbitMQ left {len(receipts.unanswered)} unanswered, which may or may not have "
+            f"arrived. {receipts.fault}",
+            published=published,
+        )
+    place, reason = next(iter(receipts.failures.items()))
+    return MessageRefused(
+        f"RabbitMQ did not take {len(receipts.failures)} of {count} messages: the queue {parcels[place].queue!r} of "
+        f"{parcels[place].id!r} refused it, or is not there ({reason}).",
+        published=published,
+    )
