@@ -55,7 +55,7 @@ _FAIL_OVER = frozenset({"amqp", "amqps", "pyamqp", *_REDIS})
 _EXTRAS = {"redis": "redis", "hiredis": "redis"}
 
 #: Schemes of engines that are planned.
-_LATER = frozenset({"amqp", "amqps", "postgresql", "pyamqp", "rpc"})
+_LATER = frozenset({"postgresql", "rpc"})
 
 #: Schemes that need no mention where the usual ones are listed.
 _RARE = frozenset(_REDIS) - {"redis", "rediss", "sentinel"}

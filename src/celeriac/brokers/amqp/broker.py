@@ -119,9 +119,14 @@ class AmqpBroker(Broker):
     def shares_store_with(self, backend: ResultBackend) -> bool:
         return not backend.stores_results
 
+    @property
+    def known_queues(self) -> list[str]:
+        """The names of the queues that this process has had to do with."""
+        return list(self._declarer.queues)
+
     def queues(self) -> list[str]:
         """Of those that this process has had to do with: RabbitMQ tells nobody which there are."""
-        return sorted(name for name in tuple(self._declarer.queues) if self._count(name) is not None)
+        return sorted(name for name in self.known_queues if self._count(name) is not None)
 
     def size(self, queue: str) -> QueueSize:
         return QueueSize(ready=self._count(queue) or 0, delayed=None, in_flight=None)

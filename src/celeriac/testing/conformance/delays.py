@@ -2,7 +2,6 @@
 
 import time
 
-from celeriac.brokers.base import QueueSize
 from celeriac.testing.conformance.harness import BrokerHarness, in_thread
 
 __all__ = ["Delays"]
@@ -74,4 +73,4 @@ class Delays(BrokerHarness):
             return
         self.publish(2, not_before=time.time() + 600)
         self.publish()
-        assert self.broker.size(self.queue) == QueueSize(ready=1, delayed=2, in_flight=0)
+        assert self.broker.size(self.queue) == self.sized(ready=1, delayed=2, in_flight=0)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from celeriac.backends.base import ResultBackend, StoredResult
 from celeriac.backends.memory import MemoryBackend
-from celeriac.brokers.base import DEFAULT_LEASE, Broker, Consumer, Delivery, Outcome, Settlement
+from celeriac.brokers.base import DEFAULT_LEASE, Broker, Consumer, Delivery, Outcome, QueueSize, Settlement
 from celeriac.exceptions import BackendStoreError
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
@@ -155,6 +155,12 @@ class BrokerHarness(Harness):
     def expect_nothing(self, consumer: Consumer) -> None:
         """Make sure that there is nothing to receive at the moment."""
         assert consumer.receive(10, 0) == []
+
+    def sized(self, *, ready: int = 0, delayed: int = 0, in_flight: int = 0) -> QueueSize:
+        """Return the size that a queue has with so many messages, as far as the engine can count them."""
+        if self.broker.capabilities.counts_all:
+            return QueueSize(ready=ready, delayed=delayed, in_flight=in_flight)
+        return QueueSize(ready=ready, delayed=None, in_flight=None)
 
     def settle(self, consumer: Consumer, delivery: Delivery, outcome: Outcome = Outcome.ACK, **rest: Any) -> None:
         """End a delivery, which must be accepted."""

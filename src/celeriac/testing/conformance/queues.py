@@ -2,7 +2,6 @@
 
 import time
 
-from celeriac.brokers.base import QueueSize
 from celeriac.routing import Queue
 from celeriac.testing.conformance.harness import BrokerHarness
 
@@ -33,10 +32,10 @@ class Queues(BrokerHarness):
     def test_a_queue_s_messages_are_counted_by_their_condition(self) -> None:
         self.publish(5)
         self.receive(self.consumer(), 2)
-        assert self.broker.size(self.queue) == QueueSize(ready=3, delayed=0, in_flight=2)
+        assert self.broker.size(self.queue) == self.sized(ready=3, delayed=0, in_flight=2)
 
     def test_a_queue_that_does_not_exist_is_empty(self) -> None:
-        assert self.broker.size("nowhere") == QueueSize()
+        assert self.broker.size("nowhere") == self.sized()
         assert self.broker.purge("nowhere") == 0
 
     def test_peek_shows_waiting_messages_in_the_order_of_delivery_and_takes_none(self) -> None:
@@ -47,7 +46,7 @@ class Queues(BrokerHarness):
         assert self.broker.peek(self.queue, 2) == messages[:2]
         assert self.broker.peek(self.queue, 2, 3) == messages[3:]
         assert self.broker.peek(self.queue, 2, 9) == []
-        assert self.broker.size(self.queue) == QueueSize(ready=5)
+        assert self.broker.size(self.queue) == self.sized(ready=5)
         assert self.broker.peek("nowhere") == []
 
     def test_peek_shows_priorities_first_and_the_delayed_last(self) -> None:
@@ -82,8 +81,8 @@ class Queues(BrokerHarness):
         if self.broker.capabilities.delay:
             delayed = len(self.publish(2, not_before=time.time() + 600))
         assert self.broker.purge(self.queue) == 3 + delayed
-        assert self.broker.size(self.queue) == QueueSize(in_flight=1)
-        assert self.broker.size("other") == QueueSize(ready=1)
+        assert self.broker.size(self.queue) == self.sized(in_flight=1)
+        assert self.broker.size("other") == self.sized(ready=1)
         self.settle(consumer, delivery)
 
     def test_delete_removes_a_queue_with_its_messages(self) -> None:
@@ -91,7 +90,7 @@ class Queues(BrokerHarness):
         self.broker.delete(self.queue)
         self.broker.delete(self.queue)
         assert self.broker.queues() == []
-        assert self.broker.size(self.queue) == QueueSize()
+        assert self.broker.size(self.queue) == self.sized()
 
     def test_a_deleted_queue_can_be_used_again(self) -> None:
         self.publish()

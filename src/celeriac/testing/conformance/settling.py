@@ -4,7 +4,7 @@ import time
 
 from celeriac.backends.disabled import DisabledBackend
 from celeriac.backends.memory import MemoryBackend
-from celeriac.brokers.base import Outcome, QueueSize, Settlement
+from celeriac.brokers.base import Outcome, Settlement
 from celeriac.exceptions import OperationalError
 from celeriac.testing.conformance.harness import BackendThatFails, BrokerHarness
 
@@ -18,9 +18,9 @@ class Settling(BrokerHarness):
         self.publish()
         consumer = self.consumer()
         [delivery] = self.receive(consumer)
-        assert self.broker.size(self.queue) == QueueSize(in_flight=1)
+        assert self.broker.size(self.queue) == self.sized(in_flight=1)
         self.settle(consumer, delivery)
-        assert self.broker.size(self.queue) == QueueSize()
+        assert self.broker.size(self.queue) == self.sized()
         self.expect_nothing(consumer)
 
     def test_settling_nothing_is_allowed(self) -> None:
@@ -43,7 +43,7 @@ class Settling(BrokerHarness):
         consumer = self.consumer()
         tags = []
         for outcome in (Outcome.REQUEUE, Outcome.ACK, Outcome.REQUEUE, Outcome.ACK):
-            if self.broker.size(self.queue) == QueueSize():
+            if self.broker.size(self.queue) == self.sized():
                 self.publish()
             [delivery] = self.receive(consumer)
             tags.append(delivery.tag)
@@ -61,7 +61,7 @@ class Settling(BrokerHarness):
         assert letter.reason == "Nobody can read it."
         assert letter.envelope == delivery.envelope
         assert before - 1 <= letter.died_at <= time.time() + 1
-        assert self.broker.size(self.queue) == QueueSize()
+        assert self.broker.size(self.queue) == self.sized()
 
     def test_a_replacement_takes_the_message_s_place(self) -> None:
         self.publish()
@@ -84,7 +84,7 @@ class Settling(BrokerHarness):
         [delivery] = self.receive(consumer)
         replacement = self.message(id="later", not_before=time.time() + 0.3)
         self.settle(consumer, delivery, Outcome.REPLACE, replacement=replacement)
-        assert self.broker.size(self.queue) == QueueSize(delayed=1)
+        assert self.broker.size(self.queue) == self.sized(delayed=1)
         self.expect_nothing(consumer)
         assert self.receive_ids(consumer) == ["later"]
 
@@ -209,4 +209,4 @@ class Settling(BrokerHarness):
         assert elsewhere.fetch_one("task-1") is not None
         # However often it was tried, what follows was published once.
         assert self.broker.size("other").ready == 1
-        assert self.broker.size(self.queue) == QueueSize()
+        assert self.broker.size(self.queue) == self.sized()

@@ -1,0 +1,42 @@
+"""The broker on RabbitMQ passes the suite, with classic and with quorum queues."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from celeriac.backends.base import ResultBackend
+from celeriac.backends.memory import MemoryBackend
+from celeriac.brokers.amqp.broker import AmqpBroker
+from celeriac.brokers.amqp.dead_letters import DEAD_QUEUE
+from celeriac.brokers.base import Broker
+from celeriac.testing.conformance.broker import BrokerConformance
+
+
+class OnRabbitMQ(BrokerConformance):
+    queue_type: str
+
+    @pytest.fixture(autouse=True)
+    def _server(self, rabbit_url: str) -> Iterator[None]:
+        self.url = rabbit_url
+        self.brokers: list[AmqpBroker] = []
+        yield
+        janitor = AmqpBroker(self.url)
+        for name in {DEAD_QUEUE, *(name for broker in self.brokers for name in broker.known_queues)}:
+            janitor.delete(name)
+        janitor.close()
+
+    def make_broker(self) -> Broker:
+        broker = AmqpBroker(self.url, options={"default_queue_type": self.queue_type, "delay_queue_type": "classic"})
+        self.brokers.append(broker)
+        return broker
+
+    def make_backend(self, broker: Broker) -> ResultBackend:
+        return MemoryBackend(f"memory://{id(self)}-results")
+
+
+class TestClassicQueues(OnRabbitMQ):
+    queue_type = "classic"
+
+
+class TestQuorumQueues(OnRabbitMQ):
+    queue_type = "quorum"
