@@ -7,8 +7,9 @@ import pytest
 from celeriac.backends.base import ResultBackend
 from celeriac.backends.memory import MemoryBackend
 from celeriac.brokers.amqp.broker import AmqpBroker
+from celeriac.brokers.amqp.consumer import AmqpConsumer
 from celeriac.brokers.amqp.dead_letters import DEAD_QUEUE
-from celeriac.brokers.base import Broker
+from celeriac.brokers.base import Broker, Consumer
 from celeriac.testing.conformance.broker import BrokerConformance
 
 
@@ -29,6 +30,10 @@ class OnRabbitMQ(BrokerConformance):
         broker = AmqpBroker(self.url, options={"default_queue_type": self.queue_type, "delay_queue_type": "classic"})
         self.brokers.append(broker)
         return broker
+
+    def fall_silent(self, consumer: Consumer) -> None:
+        assert isinstance(consumer, AmqpConsumer)
+        consumer.cut_off()
 
     def make_backend(self, broker: Broker) -> ResultBackend:
         return MemoryBackend(f"memory://{id(self)}-results")

@@ -100,6 +100,8 @@ class AmqpConsumer(Consumer):
         now = time.monotonic()
         deadline = now + max(timeout, _PUSH_TIME)
         while True:
+            # What came with the answer to something else is there already.
+            self._sort()
             deliveries = self._take(limit)
             now = time.monotonic()
             is_woken = not deliveries and self._bell.hear()
@@ -112,7 +114,6 @@ class AmqpConsumer(Consumer):
                     return []
             self._move_early()
             connection.drive(deadline - now, self._bell.fileno())
-            self._sort()
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         if not settlements:
@@ -153,6 +154,11 @@ class AmqpConsumer(Consumer):
 
     def wake(self) -> None:
         self._bell.ring()
+
+    def cut_off(self) -> None:
+        """Break the connection as an accident would: for tests, and for those who want to see what happens then."""
+        if self._connection is not None:
+            self._connection.abandon()
 
     def close(self) -> None:
         if self._is_closed:

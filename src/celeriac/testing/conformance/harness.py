@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from celeriac.backends.base import ResultBackend, StoredResult
 from celeriac.backends.memory import MemoryBackend
-from celeriac.brokers.base import DEFAULT_LEASE, Broker, Consumer, Delivery, Outcome, QueueSize, Settlement
+from celeriac.brokers.base import DEFAULT_LEASE, Broker, Consumer, Delivery, NodeRecord, Outcome, QueueSize, Settlement
 from celeriac.exceptions import BackendStoreError
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
@@ -165,6 +165,25 @@ class BrokerHarness(Harness):
     def settle(self, consumer: Consumer, delivery: Delivery, outcome: Outcome = Outcome.ACK, **rest: Any) -> None:
         """End a delivery, which must be accepted."""
         assert consumer.settle([Settlement(delivery=delivery, outcome=outcome, **rest)]) == []
+
+    def fall_silent(self, consumer: Consumer) -> None:
+        """Have a node vanish: without renewals it does; where the connection is the lease, that has to be cut."""
+
+    def nodes_beside(self, *consumers: Consumer) -> list[NodeRecord]:
+        """Return the nodes that the broker knows while these do what a full node does: look for dead ones."""
+        is_over = threading.Event()
+
+        def live(consumer: Consumer) -> None:
+            while not is_over.wait(0.05):
+                consumer.recover()
+
+        threads = [in_thread(live, consumer) for consumer in consumers]
+        try:
+            return self.broker.nodes()
+        finally:
+            is_over.set()
+            for thread in threads:
+                thread.join()
 
     def read(self, delivery: Delivery) -> Message:
         """Return a delivery's message."""

@@ -51,7 +51,8 @@ class Leases(BrokerHarness):
         silent = self.consumer(lease=_LEASE)
         rescuer = self.consumer(node="two@conformance", lease=_LEASE)
         self.receive(silent, 2)
-        assert self._recover(rescuer) == 2
+        self.fall_silent(silent)
+        self._recover(rescuer, 2)
         deliveries = self.receive(rescuer, 2)
         assert [self.read(delivery).id for delivery in deliveries] == ["task-1", "task-2"]
         assert all(delivery.redelivered for delivery in deliveries)
@@ -70,7 +71,9 @@ class Leases(BrokerHarness):
     def test_renew_tells_that_the_lease_had_ended(self) -> None:
         consumer = self.consumer(lease=_LEASE)
         assert consumer.renew()
-        until(lambda: self._node("one@conformance").lease_until < time.time() - 0.05)
+        self.fall_silent(consumer)
+        if self.broker.capabilities.leases:
+            until(lambda: self._node("one@conformance").lease_until < time.time() - 0.05)
         assert not consumer.renew()
         assert consumer.renew()
 
@@ -81,7 +84,8 @@ class Leases(BrokerHarness):
         silent = self.consumer(lease=_LEASE, results=self.backend)
         rescuer = self.consumer(node="two@conformance", lease=_LEASE)
         [delivery] = self.receive(silent)
-        assert self._recover(rescuer) == 1
+        self.fall_silent(silent)
+        self._recover(rescuer, 1)
         self.settle(silent, delivery, result=self.success("task-1", execution=delivery.execution))
         self.expect_nothing(rescuer)
         assert self.backend.fetch_one("task-1") is not None
@@ -93,7 +97,8 @@ class Leases(BrokerHarness):
         silent = self.consumer(lease=_LEASE, results=self.backend)
         rescuer = self.consumer(node="two@conformance", lease=_LEASE, results=self.backend)
         [late] = self.receive(silent)
-        self._recover(rescuer)
+        self.fall_silent(silent)
+        self._recover(rescuer, 1)
         [again] = self.receive(rescuer)
         assert again.execution > late.execution
         for outcome in Outcome:
@@ -115,7 +120,8 @@ class Leases(BrokerHarness):
         silent = self.consumer(lease=_LEASE)
         rescuer = self.consumer(node="two@conformance", lease=_LEASE)
         self.receive(silent)
-        self._recover(rescuer)
+        self.fall_silent(silent)
+        self._recover(rescuer, 1)
         self.receive(rescuer)
         assert not silent.renew()
         self.publish()
@@ -123,9 +129,9 @@ class Leases(BrokerHarness):
 
     def test_nodes_are_listed_with_their_status(self) -> None:
         first = self.consumer(lease=5)
-        self.consumer(node="two@conformance", lease=5)
+        second = self.consumer(node="two@conformance", lease=5)
         assert first.renew(b"busy")
-        nodes = self.broker.nodes()
+        nodes = self.nodes_beside(first, second)
         assert [(node.name, node.status) for node in nodes] == [("one@conformance", b"busy"), ("two@conformance", b"")]
         assert all(time.time() < node.lease_until < time.time() + 6 for node in nodes)
         assert not any(node.gone for node in nodes)
@@ -138,10 +144,15 @@ class Leases(BrokerHarness):
         [node] = [node for node in self.broker.nodes() if node.name == name]
         return node
 
-    def _recover(self, rescuer: Consumer) -> int:
+    def _recover(self, rescuer: Consumer, count: int) -> None:
+        """Have the rescuer give the silent node's deliveries back, so many; some servers do that themselves."""
+
         def attempt() -> int:
             # On a busy machine a short lease may end between two renewals; then it begins anew.
             rescuer.renew()
             return rescuer.recover()
 
-        return until(attempt, pause=0.05)
+        if self.broker.capabilities.leases:
+            assert until(attempt, pause=0.05) == count
+        else:
+            assert rescuer.recover() == 0

@@ -6,7 +6,7 @@ import msgspec
 
 from celeriac.brokers.base import Consumer
 from celeriac.exceptions import OperationalError
-from celeriac.routing import Queue
+from celeriac.routing import Exchange, Queue
 from celeriac.testing.conformance.harness import BackendThatFails, BrokerHarness, in_thread
 
 __all__ = ["Publishing"]
@@ -33,6 +33,7 @@ class Publishing(BrokerHarness):
             content_encoding="binary",
             body=bytes(range(256)),
         )
+        self.broker.declare(Queue(self.queue, Exchange("exchange"), "key"))
         self.broker.publish([message])
         [delivery] = self.receive(self.consumer())
         # Celery's envelope has an address and no queue beside it.

@@ -21,8 +21,10 @@ class Receiving(BrokerHarness):
     def test_no_more_than_asked_for_is_taken(self) -> None:
         self.publish(5)
         consumer = self.consumer()
-        assert len(consumer.receive(3, 1)) == 3
-        assert len(consumer.receive(3, 1)) == 2
+        taken = consumer.receive(3, 1)
+        assert 1 <= len(taken) <= 3
+        assert len(self.receive(consumer, 5 - len(taken))) == 5 - len(taken)
+        self.expect_nothing(consumer)
 
     def test_with_a_limit_of_nothing_nothing_is_taken(self) -> None:
         self.publish()
@@ -94,7 +96,9 @@ class Receiving(BrokerHarness):
         self.publish(100, queue="full")
         self.publish(1, queue="almost empty")
         consumer = self.consumer("full", "almost empty")
-        deliveries = consumer.receive(2, 1) + consumer.receive(2, 1)
+        # Some engines draw lots.
+        turns = 2 if self.broker.capabilities.keeps_place else 25
+        deliveries = [delivery for _ in range(turns) for delivery in consumer.receive(2, 1)]
         assert "almost empty" in {delivery.queue for delivery in deliveries}
 
     def test_a_batch_takes_from_a_full_queue_what_the_others_do_not_have(self) -> None:
@@ -107,7 +111,7 @@ class Receiving(BrokerHarness):
         names = [f"queue-{number}" for number in range(40)]
         self.broker.publish([self.message(queue=name) for name in names for _ in range(2)])
         consumer = self.consumer(*names)
-        seen = Counter(delivery.queue for _ in range(8) for delivery in consumer.receive(10, 1))
+        seen = Counter(delivery.queue for _ in range(8) for delivery in self.receive(consumer, 10))
         assert sorted(seen.items()) == sorted((name, 2) for name in names)
 
     def test_a_queue_can_be_added_to_a_consumer(self) -> None:

@@ -69,7 +69,7 @@ class Settling(BrokerHarness):
         [delivery] = self.receive(consumer)
         replacement = self.message(id="replacement", body=b"new")
         self.settle(consumer, delivery, Outcome.REPLACE, replacement=replacement)
-        assert self.broker.size(self.queue).in_flight == 0
+        assert self.broker.size(self.queue) == self.sized(ready=1)
         [again] = self.receive(consumer)
         assert self.read(again) == replacement
         assert again.execution > delivery.execution
@@ -172,6 +172,7 @@ class Settling(BrokerHarness):
             consumer = self.consumer(results=backend)
             [delivery] = consumer.receive(1, 1)
             self.settle(consumer, delivery, result=self.success("task-1"))
+            consumer.close()
         assert self.backend.fetch(["task-1"]) == {}
 
     def test_results_may_be_kept_elsewhere(self) -> None:
