@@ -21,6 +21,9 @@ _REDIS = (
     *("valkey", "valkeys", "valkey+socket", "valkey+cluster", "valkeys+cluster"),
 )
 
+#: Schemes of RabbitMQ.
+_AMQP = ("amqp", "amqps", "pyamqp")
+
 #: Scheme to module and class. A class takes the URL and ``options``; a backend's also ``broker``.
 BROKERS: dict[str, str] = {
     "memory": "celeriac.brokers.memory:MemoryBroker",

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from celeriac.amqp.content import Arrival, Outgoing
 from celeriac.exceptions import OperationalError
 
-__all__ = ["Confirms", "Receipts"]
+__all__ = ["NACKED", "Confirms", "Receipts"]
+
+#: Why the server refuses a message that it has a queue for; it does not say which of the two.
+NACKED = "it is full, or has no leader at the moment"
 
 _OPEN, _CONFIRMED, _REFUSED = 0, 1, 2
 
@@ -61,7 +64,7 @@ class Confirms:
         self.remaining -= 1
         reason = self._reason_of(place) if self._returned else ""
         if not confirmed:
-            reason = reason or "it is full, or lost its leader at this moment"
+            reason = reason or NACKED
         self._states[place] = _REFUSED if reason else _CONFIRMED
         if reason:
             self.failures[place] = reason

@@ -12,8 +12,8 @@ from celeriac.amqp.errors import NOT_FOUND, Refused
 from celeriac.exceptions import EncodeError
 from celeriac.protocol.amqp_delay import (
     DELIVERY_EXCHANGE,
-    ENTRANCE,
     delayed_key,
+    level_name,
     queue_pattern,
     topology,
     whole_seconds,
@@ -91,7 +91,8 @@ def outgoing_delayed(message: Message, now: float) -> Outgoing:
     seconds = max(1, whole_seconds(message.not_before - now))
     waiting = msgspec.structs.replace(message, headers={**message.headers, WAITED_UNTIL: now + seconds})
     return Outgoing(
-        exchange=ENTRANCE,
+        # Past the levels that it would only pass through, each of which costs the server as much as a publish.
+        exchange=level_name(seconds.bit_length() - 1),
         routing_key=delayed_key(seconds, message.queue),
         properties=to_properties(waiting, now, expires=False),
         body=message.body,

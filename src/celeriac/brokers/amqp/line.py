@@ -15,6 +15,8 @@ __all__ = ["Line", "Place"]
 _SMALL = 16
 #: A consumer's own window up to this size is made as it is wanted, a larger one a power of two.
 _FEW = 64
+#: How many cancelled consumers are remembered: what was pushed to them may still be on its way.
+_FORMER = 1000
 #: The largest window there is.
 _MAX_WINDOW = 65535
 
@@ -205,9 +207,10 @@ class Line:
     def _cancel(self, name: str) -> None:
         for tag in self._tags_of(name):
             self._former[tag] = self.queues.pop(tag)
+            while len(self._former) > _FORMER:
+                del self._former[next(iter(self._former))]
             self.channel.cancel(tag)
             self.collect()
-            del self._former[tag]
 
     def _tags_of(self, name: str) -> list[str]:
         return [tag for tag, queue in self.queues.items() if queue.name == name]

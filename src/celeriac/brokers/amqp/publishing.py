@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from celeriac import clock
-from celeriac.amqp.confirms import Receipts
+from celeriac.amqp.confirms import NACKED, Receipts
 from celeriac.amqp.connection import Connection
 from celeriac.amqp.content import Outgoing
 from celeriac.amqp.errors import ConnectionLost, Refused
@@ -19,6 +19,8 @@ __all__ = ["Parcel", "Publisher"]
 
 #: Replies of the server that mean that no queue takes what is published so.
 _NO_ROUTE = "NO_ROUTE"
+#: Seconds before each further attempt with what came back.
+_PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4)
 
 
 class Parcel:
@@ -62,20 +64,26 @@ class Publisher:
             raise next(refusals, error) from error
 
     def send(self, parcels: Sequence[Parcel], *, timeout: float, meanwhile: Callable[[], object] | None = None) -> None:
-        """Send parcels; those that came back because their queue was gone go again, once, to a new one."""
+        """Send parcels; what has come back goes again.
+
+        Once if its queue was gone, to a new one; now and then for most of a second if its queue is there and refuses
+        it, as one does that has just been made and has no leader yet.
+        """
         if not parcels:
             return
         deadline = time.monotonic() + timeout
         receipts = self._send_once(parcels, deadline, meanwhile)
-        lost = [place for place, reason in receipts.failures.items() if _NO_ROUTE in reason]
-        if lost and not receipts.unanswered and time.monotonic() < deadline:
-            again = self._send_once([parcels[place] for place in lost], deadline, meanwhile, anew=True)
-            for number, place in enumerate(lost):
-                del receipts.failures[place]
-                if number in again.failures:
-                    receipts.failures[place] = again.failures[number]
-            receipts.unanswered = [lost[number] for number in again.unanswered]
-            receipts.fault = again.fault
+        for pause in _PAUSES:
+            places = [
+                place
+                for place, reason in receipts.failures.items()
+                if reason == NACKED or (_NO_ROUTE in reason and pause == _PAUSES[0])
+            ]
+            if not places or receipts.unanswered or time.monotonic() + pause >= deadline:
+                break
+            time.sleep(pause)
+            again = self._send_once([parcels[place] for place in places], deadline, meanwhile, anew=True)
+            _merge(receipts, again, places)
         if not receipts.is_clean:
             raise _error(parcels, receipts)
 
@@ -141,6 +149,16 @@ def pack(message: Message, now: float, *, interop: bool) -> Parcel:
         body=message.body,
     )
     return Parcel(message.id, message.queue, outgoing)
+
+
+def _merge(receipts: Receipts, again: Receipts, places: Sequence[int]) -> None:
+    """Put the outcome of those that went again into that of all; ``places`` are theirs."""
+    for number, place in enumerate(places):
+        del receipts.failures[place]
+        if number in again.failures:
+            receipts.failures[place] = again.failures[number]
+    receipts.unanswered = [places[number] for number in again.unanswered]
+    receipts.fault = again.fault
 
 
 def _error(parcels: Sequence[Parcel], receipts: Receipts) -> BrokerUnavailable:

@@ -32,11 +32,10 @@ class Settling(BrokerHarness):
         [delivery] = consumer.receive(1, 1)
         self.settle(consumer, delivery, Outcome.REQUEUE)
         again = {self.read(each).id: each for each in self.receive(consumer, 3)}
-        assert {task_id: each.redelivered for task_id, each in again.items()} == {
-            "task-1": True,
-            "task-2": False,
-            "task-3": False,
-        }
+        assert set(again) == {"task-1", "task-2", "task-3"}
+        assert again["task-1"].redelivered
+        if self.broker.capabilities.keeps_place:
+            assert not any(again[task_id].redelivered for task_id in ("task-2", "task-3"))
         assert again["task-1"].execution > delivery.execution
 
     def test_no_two_receipts_have_the_same_tag(self) -> None:
@@ -69,7 +68,8 @@ class Settling(BrokerHarness):
         [delivery] = self.receive(consumer)
         replacement = self.message(id="replacement", body=b"new")
         self.settle(consumer, delivery, Outcome.REPLACE, replacement=replacement)
-        assert self.broker.size(self.queue) == self.sized(ready=1)
+        if self.broker.capabilities.counts_all:
+            assert self.broker.size(self.queue).in_flight == 0
         [again] = self.receive(consumer)
         assert self.read(again) == replacement
         assert again.execution > delivery.execution
