@@ -180,6 +180,11 @@ class Client:
         ids: list[str] = self._ask("send_chain", calls=[(f"work.{task}", args, queue) for task, args, queue in calls])
         return ids
 
+    def send_chord(self, *calls: tuple[str, tuple[Any, ...]], body: str, queue: str) -> str:
+        header = [(f"work.{task}", args) for task, args in calls]
+        task_id: str = self._ask("send_chord", calls=header, body=f"work.{body}", queue=queue)
+        return task_id
+
     def result(self, task_id: str, timeout: float = 30) -> dict[str, Any]:
         """Wait for a task; return what its result says."""
         document: dict[str, Any] = self._ask("result", task_id=task_id, timeout=timeout)

@@ -58,7 +58,8 @@ def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_pa
     given = give_back(grounds, wire, queue, "--dead")
     assert given["dead"] == 1
     if wire.name == "redis":
-        assert (given["delayed"], given["in_flight"] > 0) == (3, True)
+        # What the killed one had taken may have been given back already, by the node of another test's worker.
+        assert given["delayed"] == 3
     again = give_back(grounds, wire, queue, "--dead")
     assert (again["delayed"], again["in_flight"], again["dead"]) == (0, 0, 0), "it can be repeated"
     with grounds.another_worker("celery", wire, name="coming", queues=[queue], concurrency=2):
@@ -69,3 +70,19 @@ def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_pa
     done = read_notes(notes)
     assert done[0] == ("first", "celeriac")
     assert sorted(done[1:]) == sorted((text, "celery") for text in expected)
+
+
+@pytest.mark.soak
+def test_a_chord_of_celerys_is_kept_and_given_back_whole(grounds: Grounds, tmp_path: Path) -> None:
+    wire = grounds.wire("redis")
+    queue = wire.queue(f"{wire.name}-given-back")
+    client = grounds.client("celery", wire)
+    with grounds.another_worker("celeriac", wire, name="keeping", queues=[queue], settings={"worker_lease": LEASE}):
+        body = client.send_chord(("echo", (1,)), ("echo", (2,)), body="echo", queue=queue)
+        wait_until(
+            lambda: grounds.celeriac(wire, "dead", "list").stdout.count("part of a chord") == 2, "both to be kept"
+        )
+    assert give_back(grounds, wire, queue, "--dead")["dead"] == 2
+    with grounds.another_worker("celery", wire, name="finishing", queues=[queue]):
+        parts = [{"args": [number], "kwargs": {}} for number in (1, 2)]
+        assert client.value(body) == {"args": [parts], "kwargs": {}}

@@ -38,6 +38,12 @@ def send_chain(*, calls):
     return ids
 
 
+def send_chord(*, calls, body, queue):
+    """Publish a chord of pairs of a task's name and its arguments; return the id of its body."""
+    header = [app.signature(task, args=args, queue=queue) for task, args in calls]
+    return work.package.chord(header)(app.signature(body, queue=queue)).id
+
+
 def result(*, task_id, timeout=30):
     """Wait for a task; return what its result says."""
     found = app.AsyncResult(task_id)
