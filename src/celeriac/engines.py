@@ -61,7 +61,7 @@ _EXTRAS = {"redis": "redis", "hiredis": "redis"}
 _LATER = frozenset({"postgresql", "rpc"})
 
 #: Schemes that need no mention where the usual ones are listed.
-_RARE = frozenset(_REDIS) - {"redis", "rediss", "sentinel"}
+_RARE = (frozenset(_REDIS) - {"redis", "rediss", "sentinel"}) | {"pyamqp"}
 
 #: Celery's names for what is called otherwise here.
 _ALIASES = {"cache+memory": "memory", "db+sqlite": "sqlite"}

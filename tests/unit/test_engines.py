@@ -67,7 +67,7 @@ def test_without_a_url_results_are_off(url: str | None) -> None:
         ("q.sqlite3", "has no scheme: it begins with 'q.sqlite3'"),
         ("redis:secret@host", "it begins with 'redis'"),
         ("sqlit:///q", r"no broker for sqlit:// URLs. Did you mean sqlite://\?"),
-        ("carrier-pigeon://roof", "one of: memory://, redis://"),
+        ("carrier-pigeon://roof", "one of: amqp://, amqps://, memory://, redis://"),
         ("http://[", "cannot be read"),
         ("sqlite://q.sqlite3", "write sqlite:///q.sqlite3"),
         ("sqlite://", "names no file"),
