@@ -14,8 +14,8 @@ from tests.servers.redis_server import RedisServer
 from tests.sqlite.test_forks import expect_success, fork
 
 
-def make_pool(server: RedisServer, **rest: int) -> Pool:
-    return Pool(Connector(Location.from_url(server.url, {})), **rest)
+def make_pool(server: RedisServer, **options: int) -> Pool:
+    return Pool(Connector(Location.from_url(server.url, options)))
 
 
 def test_one_connection_is_enough_for_one_thread(server: RedisServer) -> None:
@@ -24,7 +24,7 @@ def test_one_connection_is_enough_for_one_thread(server: RedisServer) -> None:
 
 
 def test_threads_get_connections_of_their_own_up_to_the_limit(server: RedisServer) -> None:
-    with closing(make_pool(server, limit=3)) as pool:
+    with closing(make_pool(server, max_connections=3)) as pool:
         ids: set[int] = set()
         begin = threading.Barrier(8)
 
@@ -42,7 +42,7 @@ def test_threads_get_connections_of_their_own_up_to_the_limit(server: RedisServe
 
 def test_who_finds_none_free_waits_no_longer_than_the_deadline(server: RedisServer) -> None:
     with (
-        closing(make_pool(server, limit=1)) as pool,
+        closing(make_pool(server, max_connections=1)) as pool,
         pool.connection(),
         pytest.raises(RedisUnavailable, match="All 1 connections"),
     ):
@@ -60,7 +60,7 @@ def test_a_connection_that_was_lent_when_the_pool_was_closed_is_closed_when_it_c
 
 
 def test_a_fork_in_the_middle_of_a_call_leaves_the_child_all_it_needs(server: RedisServer) -> None:
-    with closing(make_pool(server, limit=1)) as pool:
+    with closing(make_pool(server, max_connections=1)) as pool:
         pool.call("PING")
         with pool.connection():
             child = fork(lambda: pool.call("SET", "by", "child"))

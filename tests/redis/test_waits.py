@@ -200,6 +200,7 @@ def test_results_follow_the_master_that_the_sentinels_name(tmp_path: Path) -> No
             sentinels.primary.ask("WAIT", "1", "5000")
             wait = Waiting(backend, "after")
             assert set(backend.wait(["before"], 10)) == {"before"}
+            until(lambda: b"celery-task-meta-after" in sentinels.primary.ask("PUBSUB", "CHANNELS", "*"))
             sentinels.fail_over()
             until(lambda: stores(other, result("after")))
             assert wait.end() == {"after"}

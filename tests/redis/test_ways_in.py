@@ -109,5 +109,7 @@ def test_a_master_that_has_become_a_replica_is_left(connect: MakeConnection, tmp
             connection.call("SET", "x", 2)
         assert caught.value.code == "READONLY"
         assert not connection.is_open
+        connection.pipeline([("SET", "x", 2), ("GET", "x")])
+        assert not connection.is_open
         server.ask("REPLICAOF", "NO", "ONE")
         assert connection.call("SET", "x", 2) == b"OK"

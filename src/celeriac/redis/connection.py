@@ -6,6 +6,7 @@ may have done it, and the next call connects anew. Only a connection found close
 replaced without a word, which is what becomes of one that the server has closed while it was idle.
 """
 
+import contextlib
 import select
 import socket
 import ssl
@@ -52,6 +53,7 @@ class Connection:
 
     def call(self, *command: Argument, timeout: float | None = None) -> Reply:
         """Return the server's answer to one command; raises ``RedisRefused`` if that is an error."""
+        timeout = self._prepare(timeout)
         reply = self._exchange(pack(command), 1, timeout)[0]
         if isinstance(reply, ReplyError):
             raise self.explain(reply)
@@ -68,19 +70,27 @@ class Connection:
         """Return the answers to several commands, sent at once; errors are among them, as ``ReplyError``."""
         if not commands:
             return []
-        timeout = self._timeout if timeout is None else timeout
+        timeout = self._prepare(timeout)
         deadline = time.monotonic() + timeout
-        self._ensure(timeout)
+        # Packed now, as it depends on what the connection knows already.
         replies = self._exchange(self._pack(commands), len(commands), timeout)
-        # Somebody made the server forget its scripts.
-        forgotten = [number for number, reply in enumerate(replies) if _is_unknown_script(reply)]
+        wrong = [number for number, reply in enumerate(replies) if isinstance(reply, ReplyError)]
+        if wrong:
+            self._mend(commands, replies, wrong, deadline)
+        return replies
+
+    def _mend(self, commands: Sequence[Command], replies: list[Reply], wrong: Sequence[int], deadline: float) -> None:
+        """Repeat what the server did not know how to do; leave a server that is not what it was."""
+        forgotten = [number for number in wrong if replies[number].code == "NOSCRIPT"]
         if forgotten:
+            # Somebody made it forget its scripts.
             calls = [commands[number] for number in forgotten]
             texts = b"".join(pack(call.by_text()) for call in calls if isinstance(call, ScriptCall))
             again = self._exchange(texts, len(calls), max(deadline - time.monotonic(), _LEAST))
             for number, reply in zip(forgotten, again, strict=True):
                 replies[number] = reply
-        return replies
+        if any(replies[number].code in _DROPPING for number in wrong if isinstance(replies[number], ReplyError)):
+            self.close()
 
     def explain(self, reply: ReplyError) -> RedisRefused:
         """Return the error to raise for one that was answered."""
@@ -93,8 +103,9 @@ class Connection:
     def send(self, *commands: Command, timeout: float | None = None) -> None:
         """Send without waiting for an answer; ``read_available`` returns it."""
         timeout = self._timeout if timeout is None else timeout
-        sock = self._sock if self._sock is not None else self._connect(timeout)
-        self._write(sock, self._pack(commands), len(commands), timeout)
+        if self._sock is None:
+            self._connect(timeout)
+        self._write(self._pack(commands), len(commands), timeout)
 
     def read_available(self) -> list[Reply]:
         """Return what has arrived, pushes included, without waiting; raises ``RedisUnavailable`` at the end."""
@@ -129,7 +140,7 @@ class Connection:
 
     def open(self, *, timeout: float | None = None) -> None:
         """Connect if that is needed; raises ``RedisUnavailable`` with the cure."""
-        self._ensure(self._timeout if timeout is None else timeout)
+        self._prepare(timeout)
 
     def close(self) -> None:
         """Disconnect. Safe to call twice; the next call connects again."""
@@ -153,19 +164,24 @@ class Connection:
 
     # Inside
 
-    def _exchange(self, data: bytes, count: int, timeout: float | None) -> list[Reply]:
+    def _prepare(self, timeout: float | None) -> float:
+        """Make sure of a connection that was open a moment ago; return what remains of the time."""
         if timeout is None:
             timeout = self._timeout
+        deadline = time.monotonic() + timeout
+        if self._sock is not None:
+            if not self._poller.poll(0) and time.monotonic() - self._used_at < self._health_check_interval:
+                return timeout
+            self._look_after(timeout)
+        if self._sock is None:
+            self._connect(timeout)
+        return max(deadline - time.monotonic(), _LEAST)
+
+    def _exchange(self, data: bytes, count: int, timeout: float) -> list[Reply]:
         started = time.monotonic()
-        deadline = started + timeout
-        generation = self.generation
-        sock = self._ensure(timeout)
-        if generation != self.generation:
-            # Connecting took its share.
-            timeout = max(deadline - time.monotonic(), _LEAST)
-        self._write(sock, data, count, timeout)
+        sock = self._write(data, count, timeout)
         try:
-            replies = self._read(sock, count, deadline)
+            replies = self._read(sock, count, started + timeout)
         except (OSError, hiredis.HiredisError) as error:
             self.close()
             raise RedisUnavailable(explain_away(self.server, error), maybe_done=True) from error
@@ -176,7 +192,9 @@ class Connection:
         self._used_at = started
         return replies
 
-    def _write(self, sock: socket.socket, data: bytes, count: int, timeout: float) -> None:
+    def _write(self, data: bytes, count: int, timeout: float) -> socket.socket:
+        sock = self._sock
+        assert sock is not None
         if timeout != self._socket_timeout:
             sock.settimeout(timeout)
             self._socket_timeout = timeout
@@ -189,6 +207,7 @@ class Connection:
         except BaseException:
             self.close()
             raise
+        return sock
 
     def _read(self, sock: socket.socket, count: int, deadline: float) -> list[Reply]:
         gets, buffer, replies = self._reader.gets, self._buffer, []
@@ -216,16 +235,16 @@ class Connection:
         sock.settimeout(remaining)
         self._socket_timeout = remaining
 
-    def _ensure(self, timeout: float) -> socket.socket:
-        """Return a socket that was open a moment ago."""
-        if self._sock is not None:
-            if self._poller.poll(0):
-                self._look()
-            elif time.monotonic() - self._used_at > self._health_check_interval:
-                self._check_health(timeout)
-        return self._sock if self._sock is not None else self._connect(timeout)
+    def _look_after(self, timeout: float) -> None:
+        """See whether the connection still is one; close it if not."""
+        if self._poller.poll(0):
+            self._look()
+            return
+        self._used_at = time.monotonic()
+        with contextlib.suppress(RedisUnavailable):
+            self._exchange(pack((b"PING",)), 1, timeout)
 
-    def _connect(self, timeout: float) -> socket.socket:
+    def _connect(self, timeout: float) -> None:
         sock = self._connector.connect(min(timeout, self._connector.location.connect_timeout))
         self._sock = sock
         self._reader = hiredis.Reader(
@@ -235,7 +254,6 @@ class Connection:
         self._poller.register(sock, select.POLLIN)
         self._used_at = time.monotonic()
         self.generation += 1
-        return sock
 
     def _look(self) -> None:
         """Something came while nobody asked: a push, or the end of the connection."""
@@ -251,13 +269,6 @@ class Connection:
                     self._pushed(reply)
         except (OSError, hiredis.HiredisError):
             self.close()
-
-    def _check_health(self, timeout: float) -> None:
-        self._used_at = time.monotonic()
-        try:
-            self._exchange(pack((b"PING",)), 1, timeout)
-        except RedisUnavailable:
-            return
 
     def _receive_now(self, sock: socket.socket) -> bool:
         """Feed the reader with what has come; say whether there was anything. Raises ``OSError`` at the end."""
@@ -294,7 +305,3 @@ class Connection:
             return call.by_digest()
         self._known.add(digest)
         return call.by_text()
-
-
-def _is_unknown_script(reply: Reply) -> bool:
-    return isinstance(reply, ReplyError) and reply.code == "NOSCRIPT"

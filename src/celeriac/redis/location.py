@@ -86,6 +86,8 @@ class Location:
     timeout: float | None = None
     #: Seconds without traffic after which a connection is tried before it is used; 0: never.
     health_check_interval: float = 0.0
+    #: Connections that the threads of a process share at the most, besides those that belong to one of them.
+    max_connections: int = 8
     #: What else redis-py's connection takes: keep-alive, TLS, the client's name, a credential provider.
     connection_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: Options of the engine that asked.

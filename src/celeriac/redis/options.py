@@ -83,6 +83,13 @@ def _deadline(value: Any) -> float | None:
     return _seconds(value) or None
 
 
+def _count(value: Any) -> int:
+    number = int(value)
+    if number < 1:
+        raise ValueError("it must be at least 1")
+    return number
+
+
 def _protocol(value: Any) -> int:
     number = int(value)
     if number not in {2, 3}:
@@ -136,6 +143,7 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
     "master_name": ("master_name", str),
     "sentinel_kwargs": ("sentinel_options", _mapping),
     "min_other_sentinels": ("min_other_sentinels", int),
+    "max_connections": ("max_connections", _count),
 }
 
 #: Arguments of redis-py's connection.
@@ -171,7 +179,6 @@ _IGNORED: Final = frozenset(
         "decode_responses",
         "host",
         "legacy_responses",
-        "max_connections",
         "password",
         "port",
         "retry_on_error",

@@ -3,7 +3,6 @@
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from celeriac.redis.connecting import Connector
 from celeriac.redis.connection import DEFAULT_TIMEOUT, Connection
@@ -13,20 +12,20 @@ from celeriac.redis.packing import Argument, Command, Reply, ScriptCall
 
 __all__ = ["Pool"]
 
-#: Connections at the most: who comes when all are lent waits.
-DEFAULT_LIMIT: Final = 8
-
 
 class Pool:
-    """Lends each thread a connection for as long as a call takes; keeps those that are idle."""
+    """Lends each thread a connection for as long as a call takes; keeps those that are idle.
+
+    There are ``Location.max_connections`` at the most: who comes when all are lent waits.
+    """
 
     #: The last one given back is lent first, so that few are in use where few are needed.
     _idle: list[Connection]
     _epoch: int
 
-    def __init__(self, connector: Connector, *, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(self, connector: Connector) -> None:
         self.connector = connector
-        self._limit = limit
+        self._limit = connector.location.max_connections
         self._reset()
         watch(self)
 
