@@ -35,6 +35,7 @@ BACKENDS: dict[str, str] = {
     "memory": "celeriac.backends.memory:MemoryBackend",
     "sqlite": "celeriac.backends.sqlite:SqliteBackend",
     "disabled": "celeriac.backends.disabled:DisabledBackend",
+    "rpc": "celeriac.backends.rpc:RpcBackend",
     **dict.fromkeys(_REDIS, "celeriac.backends.redis:RedisBackend"),
 }
 
@@ -58,7 +59,7 @@ _FAIL_OVER = frozenset({"amqp", "amqps", "pyamqp", *_REDIS})
 _EXTRAS = {"redis": "redis", "hiredis": "redis"}
 
 #: Schemes of engines that are planned.
-_LATER = frozenset({"postgresql", "rpc"})
+_LATER = frozenset({"postgresql"})
 
 #: Schemes that need no mention where the usual ones are listed.
 _RARE = (frozenset(_REDIS) - {"redis", "rediss", "sentinel"}) | {"pyamqp"}

@@ -65,6 +65,7 @@ class ResultFormat:
             content_encoding=encoded.content_encoding,
             lifetime=self._lifetime_of(state, keeps=record is not None and not is_done),
             execution=execution,
+            reply_to=request.reply_to,
         )
 
     def _lifetime_of(self, state: str, *, keeps: bool) -> float | None:

@@ -80,15 +80,23 @@ def test_after_a_lost_connection_a_listener_hears_again(location, channel, topic
 
 def test_every_node_that_is_driven_answers_with_its_status(connect):
     connections = [connect() for _ in range(3)]
-    answerers = [NodeAnswerer(each, name=f"node{number}@test", lease=12.0) for number, each in enumerate(connections)]
+    mouths = [connect().channel() for _ in connections]
+    answerers = [
+        NodeAnswerer(
+            each,
+            name=f"node{number}@test",
+            lease=12.0,
+            say=lambda answer, mouth=mouths[number]: mouth.publish([answer], timeout=5),
+        )
+        for number, each in enumerate(connections)
+    ]
     answerers[1].status = b"busy"
     stop = threading.Event()
 
     def drive(connection, answerer) -> None:
         while not stop.is_set():
             connection.drive(0.05)
-            if answerer.answer():
-                connection.drive(0)
+            answerer.answer()
 
     # The third one hangs.
     threads = [in_thread(drive, *pair) for pair in list(zip(connections, answerers, strict=True))[:2]]

@@ -35,7 +35,7 @@ def give_back(grounds: Grounds, wire: Wire, *words: str) -> dict[str, Any]:
 
 
 def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_path: Path) -> None:
-    notes, gate = tmp_path / "notes", tmp_path / "gate"
+    notes = tmp_path / "notes"
     queue = wire.queue(f"{wire.name}-given-back")
     client: Client = grounds.client("celeriac", wire)
     with grounds.another_worker(
@@ -48,7 +48,7 @@ def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_pa
             for number in range(3)
         ]
         wait_until(lambda: read_notes(notes), "the first to run")
-        running = client.send("wait_and_note", str(gate), str(notes), "killed", queue=queue)
+        running = client.send("leave_note", str(notes), "killed", 1.0, queue=queue)
         waiting = [client.send("leave_note", str(notes), f"waiting-{number}", queue=queue) for number in range(3)]
         wait_until(lambda: client.state(running)["state"] == "STARTED", "it to have begun")
         refused = grounds.celeriac(wire, "give-back", queue)
@@ -62,7 +62,6 @@ def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_pa
         assert given["delayed"] == 3
     again = give_back(grounds, wire, queue, "--dead")
     assert (again["delayed"], again["in_flight"], again["dead"]) == (0, 0, 0), "it can be repeated"
-    gate.touch()
     with grounds.another_worker("celery", wire, name="coming", queues=[queue], concurrency=2):
         expected = ["dead", "killed", *(f"{kind}-{number}" for kind in ("delayed", "waiting") for number in range(3))]
         wait_until(lambda: len(read_notes(notes)) > len(expected), "all to run")

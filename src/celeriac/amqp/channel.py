@@ -258,15 +258,6 @@ class Channel:
             self.connection.lose(str(fault))
         return confirms.receipts(fault)
 
-    def send(self, message: Outgoing) -> None:
-        """Have a message sent with the next ``drive``, which nobody confirms. Not for channels that ``publish``.
-
-        Raises ``TypeError`` and ``EncodeError`` for what AMQP cannot carry.
-        """
-        self.require_open()
-        assert self._published is None, "its confirm would be taken for another's"
-        self.connection.write(write_message(message, self.number, self.connection.frame_max))
-
     def check(self) -> None:
         """Make sure, by asking, that the server is there."""
         self._call("channel.flow", True, reply="channel.flow-ok")

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from celeriac.amqp.tls import make_context
 from celeriac.exceptions import ImproperlyConfigured
 
-__all__ = ["Location", "Server"]
+__all__ = ["Location", "Server", "seconds_option"]
 
 _SCHEMES = {"amqp": False, "pyamqp": False, "librabbitmq": False, "amqps": True}
 _PORTS = {False: 5672, True: 5671}
@@ -75,8 +75,8 @@ class Location:
         return cls(
             servers=servers,
             tls=make_context(ssl_option) if uses_tls else None,
-            connect_timeout=_seconds(chosen, "connect_timeout", 4.0) or 4.0,
-            heartbeat=_seconds(chosen, "heartbeat", 0.0),
+            connect_timeout=seconds_option(chosen, "connect_timeout", 4.0) or 4.0,
+            heartbeat=seconds_option(chosen, "heartbeat", 0.0),
             login_method=_login_method(chosen.get("login_method")),
             failover_strategy=_strategy(chosen.get("failover_strategy")),
         )
@@ -128,7 +128,8 @@ def _read_server(url: str, options: dict[str, Any]) -> Server:
     )
 
 
-def _seconds(options: Mapping[str, Any], name: str, default: float) -> float:
+def seconds_option(options: Mapping[str, Any], name: str, default: float) -> float:
+    """Return an option that is a number of seconds; raises ``ImproperlyConfigured``."""
     value = options.get(name)
     try:
         seconds = default if value is None else float(value)

@@ -128,8 +128,8 @@ class ConfiguredApp:
 
     @property
     def reply_address(self) -> str | None:
-        """Where results are sent to, for backends that send them."""
-        return self._from_settings("reply_address", lambda _: self.backend.reply_address())
+        """Where results are sent to, for backends that send them; another one after a fork."""
+        return self.backend.reply_address()
 
     @property
     def timezone(self) -> tzinfo:

@@ -3,7 +3,8 @@
 from celeriac import states
 from celeriac.backends.base import StoredResult
 from celeriac.brokers.base import Outcome, Settlement
-from celeriac.exceptions import WorkerLostError
+from celeriac.exceptions import UnreadableMessage, WorkerLostError
+from celeriac.protocol import envelope
 from celeriac.protocol.result_document import ResultDocument, encode_document, exception_to_value
 from celeriac.worker.assignment import Assignment
 from celeriac.worker.frames import Done
@@ -54,8 +55,16 @@ def hopeless(assignment: Assignment, error: BaseException, *, lifetime: float | 
         content_encoding=encoded.content_encoding,
         lifetime=lifetime,
         execution=assignment.delivery.execution,
+        reply_to=_reply_to(assignment),
     )
     return Settlement(delivery=assignment.delivery, outcome=Outcome.REJECT, result=result, reason=str(error))
+
+
+def _reply_to(assignment: Assignment) -> str | None:
+    try:
+        return envelope.decode(assignment.delivery.envelope).reply_to
+    except UnreadableMessage:
+        return None
 
 
 def verdict_error(assignment: Assignment) -> BaseException:

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from celeriac.amqp.connection import Connection
 from celeriac.amqp.content import Arrival
@@ -12,15 +11,17 @@ from celeriac.amqp.wake_pipe import WakePipe
 from celeriac.backends.base import ResultBackend
 from celeriac.brokers.amqp.declaring import Declarer
 from celeriac.brokers.amqp.delaying import waits_until
+from celeriac.brokers.amqp.early import EarlyMessages
 from celeriac.brokers.amqp.flights import Flights
+from celeriac.brokers.amqp.holding import Holder
 from celeriac.brokers.amqp.line import Line
 from celeriac.brokers.amqp.nodes import NodeAnswerer
-from celeriac.brokers.amqp.publishing import Parcel, Publisher, pack
+from celeriac.brokers.amqp.publishing import Publisher
 from celeriac.brokers.amqp.settling import Settler
-from celeriac.brokers.base import DEFAULT_PUBLISH_TIMEOUT, Consumer, Delivery, Settlement
+from celeriac.brokers.base import Consumer, Delivery, Settlement
 from celeriac.exceptions import OperationalError
 from celeriac.protocol import envelope as envelopes
-from celeriac.protocol.amqp_message import from_properties
+from celeriac.protocol.amqp_message import HOLD, from_properties
 from celeriac.protocol.message import Message
 from celeriac.queues import Queue
 
@@ -32,14 +33,6 @@ logger = logging.getLogger("celeriac.broker")
 _PUSH_TIME = 0.1
 #: Seconds a node must have had no room before what was pushed to it goes back: it may have room again in a moment.
 _FULL = 0.5
-
-
-class _Early(NamedTuple):
-    """A message that came before its moment, as Celery's producers send them: it waits in the delay queues."""
-
-    line: Line
-    delivery_tag: int
-    message: Message
 
 
 class AmqpConsumer(Consumer):
@@ -60,8 +53,12 @@ class AmqpConsumer(Consumer):
         node: str,
         results: ResultBackend | None,
         lease: float,
+        hold: Callable[[Connection, Flights], Holder],
     ) -> None:
+        """``hold`` makes what hands over deliveries that are under way for too long."""
         self._connect = connect
+        self._hold = hold
+        self._holder: Holder | None = None
         self._declarer = declarer
         self._publisher = publisher
         self._queues = {queue.name: queue for queue in queues}
@@ -71,7 +68,7 @@ class AmqpConsumer(Consumer):
         self._flights = Flights()
         self._settler = Settler(self._flights, publisher, results, keep_alive=self._keep_alive)
         self._lines: list[Line] = []
-        self._early: list[_Early] = []
+        self._early = EarlyMessages(publisher, keep_alive=self._keep_alive)
         self._connection: Connection | None = None
         self._answerer: NodeAnswerer | None = None
         #: The lease has ended since the last renewal.
@@ -95,7 +92,7 @@ class AmqpConsumer(Consumer):
             self._note_full()
             return []
         self._full_since = None
-        self._move_early()
+        self._early.see_to()
         self._aim(limit)
         now = time.monotonic()
         deadline = now + max(timeout, _PUSH_TIME)
@@ -112,8 +109,8 @@ class AmqpConsumer(Consumer):
                 deadline = min(deadline, max(now, self._begun_at + _PUSH_TIME))
                 if now >= deadline:
                     return []
-            self._move_early()
-            connection.drive(deadline - now, self._bell.fileno())
+            self._early.see_to()
+            connection.drive(self._early.pause(deadline - now), self._bell.fileno())
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         if not settlements:
@@ -131,6 +128,7 @@ class AmqpConsumer(Consumer):
         if self._answerer is not None:
             self._answerer.status = status
         self._look(connection)
+        self._hold_on()
         self._settler.settle_late()
         was_lost, self._was_lost = self._was_lost, False
         return not was_lost
@@ -138,6 +136,7 @@ class AmqpConsumer(Consumer):
     def recover(self) -> int:
         """The server gives dead nodes' deliveries back by itself."""
         self._keep_alive()
+        self._hold_on()
         return 0
 
     def add_queue(self, queue: Queue) -> None:
@@ -166,6 +165,8 @@ class AmqpConsumer(Consumer):
         self._is_closed = True
         self._bell.close()
         if self._connection is not None:
+            if self._holder is not None:
+                self._holder.close()
             # What is unsettled goes back with it.
             self._connection.close()
         self._flights.clear()
@@ -180,14 +181,22 @@ class AmqpConsumer(Consumer):
             self._bury()
             was_there = self._connection is not None
             connection = self._connection = self._connect()
-            self._answerer = NodeAnswerer(connection, name=self._node, lease=self._lease)
+            self._answerer = NodeAnswerer(connection, name=self._node, lease=self._lease, say=self._publisher.say)
             self._answerer.status = self._status
+            self._holder = self._hold(connection, self._flights)
             self._was_lost = was_there
         self._mend(connection)
         return connection
 
+    def _hold_on(self) -> None:
+        """Hand over what has been under way for so long that the server would take it away."""
+        if self._holder is not None and self._connection is not None and self._connection.is_open:
+            self._holder.keep_up()
+
     def _bury(self) -> None:
         """Drop channels that are closed; what was received on them is given back by the server."""
+        if self._holder is not None and not self._holder.is_open:
+            self._flights.lose(self._holder)
         for line in self._lines:
             if line.is_open:
                 continue
@@ -200,7 +209,6 @@ class AmqpConsumer(Consumer):
                 )
             for name in line.names:
                 self._forget(name)
-        self._early = [early for early in self._early if early.line.is_open]
         self._lines = [line for line in self._lines if line.is_open]
 
     def _forget(self, name: str) -> None:
@@ -295,8 +303,9 @@ class AmqpConsumer(Consumer):
         envelope = envelopes.encode(message)
         if self._settle_known(line, name, arrival, envelope):
             return None
-        if waits_until(message, time.time()) is not None:
-            self._early.append(_Early(line, arrival.delivery_tag, message))
+        due = waits_until(message, time.time())
+        if due is not None:
+            self._early.add(line, name, arrival, message, due)
             return None
         self._execution = max(self._execution + 1, time.time_ns() // 1000)
         delivery = Delivery(
@@ -304,22 +313,24 @@ class AmqpConsumer(Consumer):
             queue=name,
             envelope=envelope,
             execution=self._execution,
-            redelivered=arrival.redelivered,
+            redelivered=_comes_again(arrival),
         )
         self._flights.begin(delivery, line, arrival.delivery_tag)
         return delivery
 
     def _settle_known(self, line: Line, name: str, arrival: Arrival, envelope: bytes) -> bool:
         """Say whether a message comes again that is under way here, or has just been acked; see to it."""
-        if not arrival.redelivered:
+        if not _comes_again(arrival):
             self._flights.forget_acked(name, envelope)
             return False
-        flight = self._flights.recognise(name, envelope)
+        hold_key = str(arrival.properties.headers.get(HOLD, ""))
+        flight = self._flights.recognise_held(hold_key) if hold_key else self._flights.recognise(name, envelope)
         if flight is not None:
             self._flights.adopt(flight.delivery.tag, line, arrival.delivery_tag)
             self._settler.take_up(flight)
             return True
-        if self._flights.was_acked(name, envelope):
+        is_surplus = bool(hold_key) and self._flights.has_other_half(hold_key)
+        if is_surplus or self._flights.was_acked(name, envelope, hold_key):
             line.finish((arrival.delivery_tag,), ())
             return True
         return False
@@ -329,7 +340,7 @@ class AmqpConsumer(Consumer):
         for line in self._lines:
             for _ in range(len(line.buffer)):
                 name, arrival = line.buffer.popleft()
-                known = arrival.redelivered and self._settle_known(
+                known = _comes_again(arrival) and self._settle_known(
                     line, name, arrival, envelopes.encode(_message(arrival, name))
                 )
                 if not known:
@@ -341,21 +352,10 @@ class AmqpConsumer(Consumer):
                 flight.delivery.queue,
             )
 
-    def _move_early(self) -> None:
-        """Have what came before its moment wait in the broker: a copy confirmed, then the ack."""
-        early, self._early = self._early, []
-        early = [each for each in early if each.line.is_open]
-        if not early:
-            return
-        now = time.time()
-        parcels: list[Parcel] = [pack(each.message, now, interop=False) for each in early]
-        try:
-            self._publisher.send(parcels, timeout=DEFAULT_PUBLISH_TIMEOUT, meanwhile=self._keep_alive)
-        except OperationalError:
-            self._early = early + self._early
-            raise
-        for each in early:
-            each.line.finish((each.delivery_tag,), ())
+
+def _comes_again(arrival: Arrival) -> bool:
+    """Say whether a message was delivered before: as itself, or as a copy in a hold queue, which looks new."""
+    return arrival.redelivered or HOLD in arrival.properties.headers
 
 
 def _message(arrival: Arrival, queue: str) -> Message:

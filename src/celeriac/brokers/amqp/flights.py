@@ -20,7 +20,17 @@ _TELLING = 4096
 class Flight:
     """One delivery that the consumer has handed out."""
 
-    __slots__ = ("arrived_at", "delivery", "delivery_tag", "held", "is_copied", "lost_at", "pending", "place")
+    __slots__ = (
+        "arrived_at",
+        "delivery",
+        "delivery_tag",
+        "held",
+        "hold_key",
+        "is_copied",
+        "lost_at",
+        "pending",
+        "place",
+    )
 
     def __init__(self, delivery: Delivery, place: Place, delivery_tag: int) -> None:
         self.delivery = delivery
@@ -32,6 +42,8 @@ class Flight:
         self.lost_at = 0.0
         #: It lies in the node's own hold queue (``holding``).
         self.held = False
+        #: Names the copy that lies there.
+        self.hold_key = ""
         #: What takes its place, or its dead letter, has been published.
         self.is_copied = False
         #: How it ended, while it is not known whether the message comes back here.
@@ -83,7 +95,7 @@ class Flights:
         flight = self._flights.pop(settlement.delivery.tag, None)
         if flight is None or settlement.outcome is not Outcome.ACK:
             return
-        key = _key(settlement.delivery.queue, settlement.delivery.envelope)
+        key = hash(flight.hold_key) if flight.held else _key(settlement.delivery.queue, settlement.delivery.envelope)
         count, _ = self._acked.pop(key, (0, 0.0))
         self._acked[key] = (count + 1, time.monotonic())
         if len(self._acked) > _REMEMBERED:
@@ -92,14 +104,14 @@ class Flights:
     def adopt(self, tag: int | str, place: Place, delivery_tag: int) -> None:
         """From now on this message stands for the delivery."""
         flight = self._flights[tag]
-        flight.place, flight.delivery_tag = place, delivery_tag
+        flight.place, flight.delivery_tag, flight.held = place, delivery_tag, False
 
     def lose(self, place: Place) -> int:
         """The channel is closed: the server gives back what was received on it; return how many deliveries that are."""
         now = time.monotonic()
         gone = [flight for flight in self._flights.values() if flight.place is place]
         for flight in gone:
-            flight.place, flight.lost_at, flight.held = None, now, False
+            flight.place, flight.lost_at = None, now
             key = _key(flight.delivery.queue, flight.delivery.envelope)
             self._lost.setdefault(key, deque()).append(flight)
         return len(gone)
@@ -117,9 +129,27 @@ class Flights:
                 del self._lost[key]
         return flight
 
-    def was_acked(self, queue: str, envelope: bytes) -> bool:
-        """Say whether this redelivery was acked here lately; it counts once for each ack."""
-        key = _key(queue, envelope)
+    def recognise_held(self, hold_key: str) -> Flight | None:
+        """Return the delivery whose copy this is, back from the hold queue of a connection that broke.
+
+        Its bytes would not tell: the server sorts the headers of what it dead-letters.
+        """
+        for key, waiting in self._lost.items():
+            for flight in waiting:
+                if flight.held and flight.hold_key == hold_key:
+                    waiting.remove(flight)
+                    if not waiting:
+                        del self._lost[key]
+                    return flight
+        return None
+
+    def has_other_half(self, hold_key: str) -> bool:
+        """Say whether this copy is of a delivery that is here by its original: the ack of that was lost."""
+        return any(flight.hold_key == hold_key for flight in self._flights.values() if flight.place is not None)
+
+    def was_acked(self, queue: str, envelope: bytes, hold_key: str = "") -> bool:
+        """Say whether this redelivery, or held copy, was acked here lately; it counts once for each ack."""
+        key = hash(hold_key) if hold_key else _key(queue, envelope)
         count, at = self._acked.get(key, (0, 0.0))
         if not count or time.monotonic() - at > _MEMORY:
             return False

@@ -142,6 +142,13 @@ class Line:
                 self.buffer.append((queue.name, arrival))
         return True
 
+    def take_back(self, name: str, arrival: Arrival) -> None:
+        """Put a message that was handed out to be looked at back into the buffer."""
+        if name in self._wanted:
+            self.buffer.append((name, arrival))
+        else:
+            self.finish((), (arrival.delivery_tag,))
+
     def finish(self, done: Sequence[int], returned: Sequence[int]) -> None:
         """Ack these delivery tags and give back those; sent with the connection's next ``drive``."""
         if not self.is_open:

@@ -5,6 +5,7 @@ question there and gathers answers for a while. A node that is gone, or hangs, d
 """
 
 import time
+from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
@@ -37,10 +38,12 @@ class _Answer(Struct, array_like=True):
 class NodeAnswerer:
     """A node's ear on its own connection, driven by whoever drives that: call ``answer`` now and then.
 
-    On a channel of its own, so that nothing here touches deliveries.
+    On a channel of its own, so that nothing here touches deliveries. ``say`` sends an answer on another connection: the
+    server reads nothing more from one that publishes while an alarm is raised, not even acks.
     """
 
-    def __init__(self, connection: Connection, *, name: str, lease: float) -> None:
+    def __init__(self, connection: Connection, *, name: str, lease: float, say: Callable[[Outgoing], object]) -> None:
+        self._say = say
         self._name = name
         self._lease = lease
         self.status = b""
@@ -53,14 +56,14 @@ class NodeAnswerer:
         self._channel.consume(queue, no_ack=True)
 
     def answer(self) -> bool:
-        """Answer the questions that have come; return whether there were any. Answers go out with the next drive."""
+        """Answer the questions that have come; return whether there were any."""
         arrivals = self._channel.arrivals
         had_questions = bool(arrivals)
         while arrivals:
             address = arrivals.popleft().properties.reply_to
             if address:
                 body = msgspec.msgpack.encode(_Answer(self._name, self._lease, self.status))
-                self._channel.send(Outgoing(routing_key=address, properties=Properties(), body=body, mandatory=False))
+                self._say(Outgoing(routing_key=address, properties=Properties(), body=body, mandatory=False))
         return had_questions
 
 

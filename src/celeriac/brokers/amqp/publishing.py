@@ -1,5 +1,6 @@
 """Publishing: many messages in flight, every one confirmed, and what became of each told honestly."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -11,12 +12,14 @@ from celeriac.amqp.errors import ConnectionLost, Refused
 from celeriac.brokers.amqp.declaring import Declarer
 from celeriac.brokers.amqp.delaying import outgoing_delayed
 from celeriac.brokers.amqp.pool import ConnectionPool
-from celeriac.exceptions import BrokerUnavailable, EncodeError, MessageRefused, PublishUnconfirmed
+from celeriac.exceptions import BrokerUnavailable, EncodeError, MessageRefused, OperationalError, PublishUnconfirmed
 from celeriac.protocol.amqp_message import refusal_of, to_properties
 from celeriac.protocol.message import Message
 
 __all__ = ["Parcel", "Publisher"]
 
+#: Seconds.
+_MOMENT = 0.5
 #: Replies of the server that mean that no queue takes what is published so.
 _NO_ROUTE = "NO_ROUTE"
 #: Seconds before each further attempt with what came back.
@@ -86,6 +89,11 @@ class Publisher:
             _merge(receipts, again, places)
         if not receipts.is_clean:
             raise _error(parcels, receipts)
+
+    def say(self, outgoing: Outgoing) -> None:
+        """Send something that nobody has to hear, if that is possible within a moment."""
+        with contextlib.suppress(OperationalError), self._pool.channel(timeout=_MOMENT) as channel:
+            channel.publish([outgoing], timeout=_MOMENT)
 
     def _send_once(
         self,
