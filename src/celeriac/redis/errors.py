@@ -16,8 +16,8 @@ class ReplyError(Exception):
 
     @property
     def code(self) -> str:
-        """The first word, such as ``OOM``, ``NOSCRIPT`` or ``READONLY``."""
-        return str(self).partition(" ")[0]
+        """The first word, such as ``OOM``, ``NOSCRIPT`` or ``READONLY``; also of what went wrong inside a script."""
+        return _innermost(str(self)).partition(" ")[0]
 
 
 class RedisUnavailable(OperationalError):  # noqa: N818 - as its relatives in the tree are called
@@ -64,11 +64,18 @@ def explain_away(server: str, cause: BaseException) -> str:
 
 def explain_reply(server: str, text: str) -> str:
     """Return what to do about an error that the server answered."""
+    text = _innermost(text)
     code = text.partition(" ")[0]
     for pattern, sentence in _SENTENCES.items():
         if re.match(pattern, text):
             return sentence.format(server=server, text=text, code=code)
     return f"The Redis server at {server} refused: {text}."
+
+
+def _innermost(text: str) -> str:
+    """Return the error inside a script's: Redis 7 gives it as it is, Redis 6 wraps it up."""
+    wrapped = re.match(r"ERR Error running script .*?: -([A-Z]+ .*)", text)
+    return wrapped[1] if wrapped else text
 
 
 def _short(text: str) -> str:
