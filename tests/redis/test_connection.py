@@ -10,6 +10,7 @@ from celeriac.redis.connection import Connection
 from celeriac.redis.errors import RedisRefused, RedisUnavailable, ReplyError
 from celeriac.testing.conformance.harness import in_thread, until
 from tests.redis.conftest import MakeConnection
+from tests.redis.odd_servers import dripping_server
 from tests.servers.proxy import Proxy
 from tests.servers.redis_server import RedisServer
 from tests.sqlite.test_forks import expect_success, fork
@@ -101,6 +102,14 @@ def test_silence_ends_a_call_at_its_deadline(connect: MakeConnection, proxy: Pro
     assert 0.15 < time.monotonic() - started < 2
     proxy.end_silence()
     assert connection.call("PING") == b"PONG"
+
+
+def test_an_answer_in_drops_ends_at_the_deadline_too(connect: MakeConnection) -> None:
+    with dripping_server(pause=0.05) as url:
+        started = time.monotonic()
+        with pytest.raises(RedisUnavailable, match="did not answer in time"):
+            connect(f"{url}?protocol=2").call("ECHO", "x" * 1000, timeout=0.3)
+        assert time.monotonic() - started < 2
 
 
 def test_silence_ends_a_connect_at_its_deadline(connect: MakeConnection, proxy: Proxy) -> None:

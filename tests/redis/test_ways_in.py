@@ -7,7 +7,7 @@ import pytest
 
 from celeriac.redis.errors import RedisRefused, RedisUnavailable, ReplyError
 from tests.redis.conftest import MakeConnection
-from tests.redis.old_server import old_server
+from tests.redis.odd_servers import old_server
 from tests.servers.certificates import make_certificates
 from tests.servers.ports import free_port
 from tests.servers.redis_server import RedisServer

@@ -211,15 +211,17 @@ class Connection:
 
     def _read(self, sock: socket.socket, count: int, deadline: float) -> list[Reply]:
         gets, buffer, replies = self._reader.gets, self._buffer, []
+        is_first = True
         while True:
             reply = gets()
             if reply is _NOTHING_YET:
+                if not is_first:
+                    self._hurry(sock, deadline)
+                is_first = False
                 size = sock.recv_into(buffer)
                 if not size:
                     raise ConnectionResetError("the server closed it")
                 self._reader.feed(buffer, 0, size)
-                if size == len(buffer):
-                    self._hurry(sock, deadline)
             elif isinstance(reply, hiredis.PushNotification):
                 self._pushed(reply)
             else:
@@ -228,7 +230,7 @@ class Connection:
                     return replies
 
     def _hurry(self, sock: socket.socket, deadline: float) -> None:
-        """Leave a long answer only what remains of the time."""
+        """Leave an answer that comes in pieces only what remains of the time."""
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise TimeoutError("timed out")

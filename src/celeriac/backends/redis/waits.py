@@ -53,7 +53,7 @@ class Waits:
         wait = _Wait([task_id for task_id in task_ids if task_id not in ready], minimum - len(ready))
         self._enter(wait)
         try:
-            wait.ended.wait(max(deadline - time.monotonic(), 0))
+            wait.ended.wait(min(max(deadline - time.monotonic(), 0), threading.TIMEOUT_MAX))
         finally:
             self._leave(wait)
         return ready | wait.ready
