@@ -130,7 +130,12 @@ class Courier:
         declared = self._declared[1]
         for message in messages:
             if message.queue not in declared and message.queue not in self._presumed:
-                broker.declare(self._app.queues[message.queue])
+                try:
+                    broker.declare(self._app.queues[message.queue])
+                except BrokerUnavailable:
+                    raise
+                except OperationalError as error:
+                    raise BrokerUnavailable(str(error)) from error
                 declared.add(message.queue)
 
 
