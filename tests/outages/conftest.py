@@ -4,39 +4,41 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from tests.outages.ground import GROUNDS, Ground
-from tests.outages.journal import Journal
+from tests.outages.journal import NOTE, Journal
 from tests.outages.producer import Producer
 from tests.worker.conftest import Project, Worker, project, wait_until
 
 __all__ = ["Fleet", "fleet", "ground", "project"]
 
-TASKS = """
-app.conf.task_ignore_result = {ignore}
-
+TASKS = (
+    NOTE
+    + """
 @app.task
 def mark(number, seconds=0.0):
-    note("begun", f"{number} {os.getpid()}")
+    journal("begun", number)
     time.sleep(seconds)
-    note("ended", f"{number} {os.getpid()}")
+    journal("ended", number)
 
 @app.task
 def slow(number, seconds):
-    note("begun", f"{number} {os.getpid()}")
+    journal("begun", number)
     time.sleep(seconds)
-    note("ended", f"{number} {os.getpid()}")
+    journal("ended", number)
     return number
 
 @app.task(bind=True)
 def twice(self, number):
-    note("begun", f"{number} {os.getpid()}")
+    journal("begun", number)
     if not self.request.retries:
         raise self.retry(countdown=0)
-    note("ended", f"{number} {os.getpid()}")
+    journal("ended", number)
 """
+)
 
 
 class Fleet:
@@ -49,12 +51,12 @@ class Fleet:
         self.journal = Journal(project.directory)
 
     def worker(self, **options) -> Worker:
-        """Start a node."""
-        return self.project.worker(**options)
+        """Start a node, of a name that no other test's has: the server remembers those for a while."""
+        return self.project.worker(hostname=f"{uuid4()}@here", **options)
 
     def begun(self) -> Counter[int]:
         """How often each number's task has begun."""
-        return Counter({number: len(pids) for number, pids in self.journal.begun().items()})
+        return Counter({number: len(entries) for number, entries in self.journal.begun().items()})
 
     def ended(self) -> set[int]:
         """Numbers whose task has ended."""
@@ -64,9 +66,12 @@ class Fleet:
         """Wait until all of these have ended."""
         wait_until(lambda: numbers <= self.ended(), what, patience)
 
-    def producer(self, *, pause: float = 0.005, seconds: float = 0.0) -> Producer:
-        """Return a producer of tasks that take so long."""
-        return Producer(lambda number: self.tasks.mark.delay(number, seconds), pause=pause)
+    def producer(self, *, pause: float = 0.005, seconds: float = 0.0, retry: bool = True) -> Producer:
+        """Return a producer of tasks that take so long.
+
+        Without ``retry`` a publish that is not answered is not tried again, so that nothing is published twice.
+        """
+        return Producer(lambda number: self.tasks.mark.apply_async((number, seconds), retry=retry), pause=pause)
 
     def size(self) -> tuple[int | None, int | None]:
         """Return how many messages are ready and in flight."""
@@ -84,9 +89,9 @@ def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def fleet(ground: Ground, project: Callable[..., Project]) -> Iterator[Fleet]:
-    """Tasks on that server. What a failed test has left in the queue is dropped."""
-    source = TASKS.format(ignore=ground.backend.startswith("disabled"))
-    fleet = Fleet(ground, project(source, broker=ground.broker, backend=ground.backend))
+    """Tasks on that server. What a failed test has left is made good."""
+    ground.mend()
+    fleet = Fleet(ground, project(TASKS, broker=ground.broker, backend=ground.backend))
     yield fleet
     for worker in fleet.project.workers:
         worker.destroy()

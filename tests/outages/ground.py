@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from celeriac import engines
 from tests.servers.proxy import Proxy
 from tests.servers.rabbit_server import RabbitServer
 from tests.servers.redis_server import RedisServer
@@ -30,6 +31,9 @@ class Ground(Protocol):
     def empty(self) -> None:
         """End that."""
 
+    def mend(self) -> None:
+        """Have the server run and the proxy pass everything, whatever a failed test has left."""
+
     def close(self) -> None:
         """End server and proxy."""
 
@@ -40,6 +44,11 @@ class _Base:
         server.start()
         self.proxy = Proxy(server.port)
         self.proxy.__enter__()
+
+    def mend(self) -> None:
+        if not self.server.is_running:
+            self.server.start()
+        self.proxy.end_silence()
 
     def close(self) -> None:
         self.proxy.close()
@@ -88,4 +97,6 @@ class RabbitGround(_Base):
         self.server.end_memory_alarm()
 
 
-GROUNDS = {"redis": RedisGround, "rabbitmq": RabbitGround}
+GROUNDS = {
+    name: ground for name, ground in {"redis": RedisGround, "amqp": RabbitGround}.items() if name in engines.BROKERS
+}

@@ -96,6 +96,8 @@ class Worker:
 
     def __init__(self, project: Project, options: dict) -> None:
 
+        #: ``name@host``, for those who have given one.
+        self.name = options.get("hostname", "")
         self.log_path = project.directory / f"worker-{len(project.workers)}.log"
         options = {
             "app": project.name,

@@ -41,10 +41,7 @@ def explain_away(server: str, cause: BaseException) -> str:
     """Return what to do about a server that cannot be reached."""
     text = str(cause)
     if "refused" in text or "No such file" in text:
-        return (
-            f"No Redis server answers at {server} ({_short(text)}). "
-            "Start it with 'systemctl start redis-server' or 'docker run -d -p 6379:6379 redis', or correct the URL."
-        )
+        return _nobody(server, text)
     if "Name or service not known" in text or "name resolution" in text or "No address associated" in text:
         return f"The host of the Redis server {server} is not known ({_short(text)}). Correct the URL."
     if "CERTIFICATE" in text or "certificate" in text:
@@ -59,7 +56,17 @@ def explain_away(server: str, cause: BaseException) -> str:
             f"The Redis server at {server} did not answer in time. "
             "Look whether it runs ('redis-cli ping') and whether a firewall drops the packets."
         )
+    if "connecting to" in text or "while reading from" in text:
+        # What redis-py says while it connects: something between takes connections for a server that is not there.
+        return _nobody(server, text)
     return f"The connection to the Redis server at {server} broke ({_short(text)})."
+
+
+def _nobody(server: str, text: str) -> str:
+    return (
+        f"No Redis server answers at {server} ({_short(text)}). "
+        "Start it with 'systemctl start redis-server' or 'docker run -d -p 6379:6379 redis', or correct the URL."
+    )
 
 
 def explain_reply(server: str, text: str) -> str:

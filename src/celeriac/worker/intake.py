@@ -226,8 +226,9 @@ class Intake:
     def _turn(self, consumer: Consumer) -> None:
         self._changed.clear()
         now = time.monotonic()
-        # First of all, as settling may fail for as long as the results are away.
-        if now - self._looked_at > _LOOK_EVERY:
+        # First of all, as settling may fail for as long as the results are away. During an outage in any case: a turn
+        # that has nothing to ask the broker proves nothing.
+        if self._outages.is_on or now - self._looked_at > _LOOK_EVERY:
             self._looked_at = now
             self._renew(consumer, now)
             self._recover(consumer)
@@ -247,7 +248,8 @@ class Intake:
 
     def _renew(self, consumer: Consumer, now: float) -> None:
         status = self._status()
-        if status == self._told and now - self._renewed_at <= self._renew_every:
+        is_told = status == self._told and not self._outages.is_on
+        if is_told and now - self._renewed_at <= self._renew_every:
             return
         self._renewed_at, self._told = now, status
         if not consumer.renew(status):

@@ -33,7 +33,8 @@ class Outages:
         self.count = 0
         self.last: Outage | None = None
         self._began = 0.0
-        self._is_on = False
+        #: The last attempt has failed.
+        self.is_on = False
 
     @property
     def last_reason(self) -> str:
@@ -42,9 +43,9 @@ class Outages:
 
     def begin(self, error: OperationalError) -> None:
         """Note that an attempt has failed."""
-        if self._is_on:
+        if self.is_on:
             return
-        self._is_on = True
+        self.is_on = True
         self._began = time.monotonic()
         self.count += 1
         what = "result store" if isinstance(error, BackendError) else "broker"
@@ -53,8 +54,8 @@ class Outages:
 
     def end(self) -> None:
         """Note that everything has worked."""
-        if self._is_on and self.last is not None:
-            self._is_on = False
+        if self.is_on and self.last is not None:
+            self.is_on = False
             seconds = round(time.monotonic() - self._began, 3)
             self.last = msgspec.structs.replace(self.last, seconds=seconds)
             logger.warning("The %s is back after %.1f s.", self.last.of, seconds)

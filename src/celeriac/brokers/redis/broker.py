@@ -1,6 +1,7 @@
 """Messages in Redis: the broker."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -28,7 +29,9 @@ from celeriac.brokers.redis.layout import OPTIONS, Layout
 from celeriac.brokers.redis.publisher import Publisher
 from celeriac.brokers.redis.subscription import RedisSubscription, pack
 from celeriac.brokers.remarks import GivenBack, Remark
+from celeriac.exceptions import BrokerUnavailable
 from celeriac.protocol.message import Message
+from celeriac.redis.errors import RedisUnavailable
 from celeriac.redis.examination import examine
 from celeriac.redis.location import Kind, Location
 from celeriac.redis.opening import server_at
@@ -45,6 +48,15 @@ _CAPABILITIES: Final = Capabilities(
     shared=True,
     shared_with_celery=True,
 )
+
+
+@contextlib.contextmanager
+def _reaching() -> Iterator[None]:
+    """A server that is not there is said to be an unavailable broker: a worker that starts waits for it."""
+    try:
+        yield
+    except RedisUnavailable as error:
+        raise BrokerUnavailable(str(error)) from error
 
 
 class RedisBroker(Broker):
@@ -65,7 +77,8 @@ class RedisBroker(Broker):
         self._dead_letters = DeadLetters(self._layout, self._server)
 
     def open(self) -> None:
-        self._server.open()
+        with _reaching():
+            self._server.open()
 
     def close(self) -> None:
         self._server.close()
@@ -95,16 +108,17 @@ class RedisBroker(Broker):
     ) -> Consumer:
         if results is not None and not results.stores_results:
             results = None
-        return RedisConsumer(
-            self._layout,
-            self._server,
-            self._exchanges,
-            queues,
-            node=node,
-            results=results,
-            beside=None if results is None else self._beside(results),
-            lease=lease,
-        )
+        with _reaching():
+            return RedisConsumer(
+                self._layout,
+                self._server,
+                self._exchanges,
+                queues,
+                node=node,
+                results=results,
+                beside=None if results is None else self._beside(results),
+                lease=lease,
+            )
 
     def shares_store_with(self, backend: ResultBackend) -> bool:
         return not backend.stores_results or self._beside(backend) is not None
