@@ -238,6 +238,8 @@ class Intake:
         with self._lock:
             limit = min(_BATCH, self._wanted - len(self._incoming))
         if limit <= 0:
+            # An engine whose server pushes messages has to know that there is no room for any.
+            consumer.receive(0, 0.0)
             self._changed.wait(_TURN)
             return
         deliveries = consumer.receive(limit, _TURN)
