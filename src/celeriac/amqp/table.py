@@ -71,7 +71,7 @@ def read_table(data: bytes, at: int, end: int, depth: int = 0) -> dict[str, Any]
                 at += 1
             else:
                 table[name], at = _read_value(data, at, depth)
-    except (IndexError, struct.error, ValueError, OverflowError) as error:
+    except (IndexError, struct.error, ValueError, OverflowError, OSError) as error:
         raise DecodeError(f"The headers of a message are no table of AMQP: {error}.") from error
     if at != end:
         raise DecodeError("The headers of a message are no table of AMQP: a value runs over the end.")
@@ -81,7 +81,7 @@ def read_table(data: bytes, at: int, end: int, depth: int = 0) -> dict[str, Any]
 def _remember(raw: bytes) -> str:
     if len(_names) >= _REMEMBERED:
         _names.clear()
-    name = _names[raw] = raw.decode("utf-8", "surrogateescape")
+    name = _names[raw] = raw.decode("utf-8", "backslashreplace")
     return name
 
 
@@ -220,7 +220,7 @@ def _write_integer(value: int) -> bytes:
         return b"I" + _INT.pack(value)
     if -(2**63) <= value < 2**63:
         return b"l" + _LONG.pack(value)
-    raise EncodeError(f"AMQP carries integers of 64 bits; {value} has {value.bit_length()}. Send it as text.")
+    raise EncodeError(f"AMQP carries integers from -2**63 to 2**63 - 1, and {value} is none of them. Send it as text.")
 
 
 def _write_decimal(value: Decimal) -> bytes:

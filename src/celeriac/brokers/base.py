@@ -214,8 +214,9 @@ class Consumer(ABC):
 
         Waits up to ``timeout`` seconds for the first one, returns early on ``wake``. With several queues none starves.
         A delivery whose message has a ``not_before`` is due: only the broker decides that. With a ``limit`` of 0
-        nothing is taken, and an engine to which the server pushes messages sees to it that others get them. Raises ``OperationalError`` when the store is away; what was taken by then is handed out by a
-        later call or comes back by the lease. The next call connects again.
+        nothing is taken, and an engine to which the server pushes messages sees to it that others get them. Raises
+        ``OperationalError`` when the store is away; what was taken by then is handed out by a later call or comes back
+        by the lease. The next call connects again.
         """
 
     @abstractmethod

@@ -31,6 +31,8 @@ logger = logging.getLogger("celeriac.broker")
 
 #: Seconds the server is given to push what it has, when a receive has no time to wait.
 _PUSH_TIME = 0.1
+#: Seconds after the end of a lease in which what was unsettled comes back, at most.
+_MARGIN = 3.0
 #: Seconds a node must have had no room before what was pushed to it goes back: it may have room again in a moment.
 _FULL = 0.5
 
@@ -75,6 +77,10 @@ class AmqpConsumer(Consumer):
         self._was_lost = False
         self._full_since: float | None = None
         self._begun_at = 0.0
+        #: When a connection or channel was last replaced, on the monotonic clock; seconds in which the server gives its
+        #: messages back: it may take as long to notice the end as the node would be allowed to be silent.
+        self._buried_at = 0.0
+        self._return_time = lease + _MARGIN
         self._execution = 0
         self._bell = WakePipe()
         self._is_closed = False
@@ -185,6 +191,7 @@ class AmqpConsumer(Consumer):
             self._answerer.status = self._status
             self._holder = self._hold(connection, self._flights)
             self._was_lost = was_there
+            self._buried_at = time.monotonic()
         self._mend(connection)
         return connection
 
@@ -219,6 +226,7 @@ class AmqpConsumer(Consumer):
         """Consume from every queue that is on no channel, however that came about."""
         if any(not line.is_open for line in self._lines):
             self._bury()
+            self._buried_at = time.monotonic()
         consumed = {name for line in self._lines for name in line.names}
         for name, queue in self._queues.items():
             if name not in consumed:
@@ -236,10 +244,14 @@ class AmqpConsumer(Consumer):
 
     def _aim(self, limit: int) -> None:
         """Let the server push what is wanted, and what it gives back of a lost connection."""
-        wanted = limit + self._flights.lost
+        wanted = limit + (self._flights.lost if self._is_being_given_back() else 0)
         for line in self._lines:
             if line.aim(wanted):
                 self._begun_at = time.monotonic()
+
+    def _is_being_given_back(self) -> bool:
+        """Say whether the server may still have to give back what was unsettled on a connection that broke."""
+        return time.monotonic() - self._buried_at < self._return_time
 
     def _look(self, connection: Connection | None = None) -> None:
         """Send and read without waiting, and sort what has come; raises ``ConnectionLost``."""
@@ -271,6 +283,11 @@ class AmqpConsumer(Consumer):
         now = time.monotonic()
         if self._full_since is None:
             self._full_since = now
+        if self._flights.lost and self._is_being_given_back():
+            # There is no room for others, but what is under way here may come back.
+            self._aim(0)
+            self._look()
+            return
         for line in self._lines:
             if line.shares or now - self._full_since >= _FULL:
                 line.narrow(give_back=now - self._full_since >= _FULL)
@@ -300,8 +317,7 @@ class AmqpConsumer(Consumer):
     def _deliver(self, line: Line, name: str, arrival: Arrival) -> Delivery | None:
         """Return a delivery; None for a message that is known, or has to wait."""
         message = _message(arrival, name)
-        envelope = envelopes.encode(message)
-        if self._settle_known(line, name, arrival, envelope):
+        if self._settle_known(line, arrival, message):
             return None
         due = waits_until(message, time.time())
         if due is not None:
@@ -311,26 +327,26 @@ class AmqpConsumer(Consumer):
         delivery = Delivery(
             tag=self._flights.new_tag(),
             queue=name,
-            envelope=envelope,
+            envelope=envelopes.encode(message),
             execution=self._execution,
             redelivered=_comes_again(arrival),
         )
         self._flights.begin(delivery, line, arrival.delivery_tag)
         return delivery
 
-    def _settle_known(self, line: Line, name: str, arrival: Arrival, envelope: bytes) -> bool:
+    def _settle_known(self, line: Line, arrival: Arrival, message: Message) -> bool:
         """Say whether a message comes again that is under way here, or has just been acked; see to it."""
         if not _comes_again(arrival):
-            self._flights.forget_acked(name, envelope)
+            self._flights.forget_acked(message)
             return False
         hold_key = str(arrival.properties.headers.get(HOLD, ""))
-        flight = self._flights.recognise_held(hold_key) if hold_key else self._flights.recognise(name, envelope)
+        flight = self._flights.recognise_held(hold_key) if hold_key else self._flights.recognise(message)
         if flight is not None:
             self._flights.adopt(flight.delivery.tag, line, arrival.delivery_tag)
             self._settler.take_up(flight)
             return True
         is_surplus = bool(hold_key) and self._flights.has_other_half(hold_key)
-        if is_surplus or self._flights.was_acked(name, envelope, hold_key):
+        if is_surplus or self._flights.was_acked(message, hold_key):
             line.finish((arrival.delivery_tag,), ())
             return True
         return False
@@ -340,12 +356,11 @@ class AmqpConsumer(Consumer):
         for line in self._lines:
             for _ in range(len(line.buffer)):
                 name, arrival = line.buffer.popleft()
-                known = _comes_again(arrival) and self._settle_known(
-                    line, name, arrival, envelopes.encode(_message(arrival, name))
-                )
-                if not known:
+                if not (_comes_again(arrival) and self._settle_known(line, arrival, _message(arrival, name))):
                     line.buffer.append((name, arrival))
-        for flight in self._flights.give_up(3 * self._lease):
+        if self._is_being_given_back():
+            return
+        for flight in self._flights.give_up():
             logger.warning(
                 "The end of delivery %s from queue %s is dropped: its connection broke, and another worker has it.",
                 flight.delivery.tag,

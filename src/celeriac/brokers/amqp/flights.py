@@ -7,14 +7,16 @@ from collections.abc import Iterator
 
 from celeriac.brokers.amqp.line import Place
 from celeriac.brokers.base import Delivery, Outcome, Settlement
+from celeriac.protocol import envelope as envelopes
+from celeriac.protocol.message import Message
 
 __all__ = ["Flight", "Flights"]
 
 #: How many deliveries that have been acked are remembered, and for how many seconds.
 _REMEMBERED = 20_000
-_MEMORY = 120.0
-#: Bytes of an envelope by which a redelivery is known again: its headers are among them.
-_TELLING = 4096
+_MEMORY = 600.0
+#: Bytes of a body by which a redelivery is known again.
+_TELLING = 1024
 
 
 class Flight:
@@ -27,7 +29,6 @@ class Flight:
         "held",
         "hold_key",
         "is_copied",
-        "lost_at",
         "pending",
         "place",
     )
@@ -39,7 +40,6 @@ class Flight:
         self.delivery_tag = delivery_tag
         #: On the monotonic clock.
         self.arrived_at = time.monotonic()
-        self.lost_at = 0.0
         #: It lies in the node's own hold queue (``holding``).
         self.held = False
         #: Names the copy that lies there.
@@ -49,14 +49,19 @@ class Flight:
         #: How it ended, while it is not known whether the message comes back here.
         self.pending: Settlement | None = None
 
+    @property
+    def message(self) -> Message:
+        """What was delivered."""
+        return envelopes.decode(self.delivery.envelope)
+
 
 class Flights:
     """All of a consumer's deliveries, by their public tags, which are never used twice.
 
     A broken connection gives every unsettled message back, though its task may be running here. Those that come here
-    again are known by their bytes, and the delivery that was handed out stands for them: so an outage makes no task run
-    twice, unless another node was quicker. What had been acked just before the connection broke may come back too, for
-    acks are not confirmed and a server that is killed forgets the last ones; it is acked once more.
+    again are known by what they say, and the delivery that was handed out stands for them: so an outage makes no task
+    run twice, unless another node was quicker. What had been acked just before the connection broke may come back too,
+    for acks are not confirmed and a server that is killed forgets the last ones; it is acked once more.
     """
 
     def __init__(self) -> None:
@@ -95,7 +100,7 @@ class Flights:
         flight = self._flights.pop(settlement.delivery.tag, None)
         if flight is None or settlement.outcome is not Outcome.ACK:
             return
-        key = hash(flight.hold_key) if flight.held else _key(settlement.delivery.queue, settlement.delivery.envelope)
+        key = hash(flight.hold_key) if flight.held else _key(flight.message)
         count, _ = self._acked.pop(key, (0, 0.0))
         self._acked[key] = (count + 1, time.monotonic())
         if len(self._acked) > _REMEMBERED:
@@ -108,21 +113,23 @@ class Flights:
 
     def lose(self, place: Place) -> int:
         """The channel is closed: the server gives back what was received on it; return how many deliveries that are."""
-        now = time.monotonic()
         gone = [flight for flight in self._flights.values() if flight.place is place]
         for flight in gone:
-            flight.place, flight.lost_at = None, now
-            key = _key(flight.delivery.queue, flight.delivery.envelope)
+            flight.place = None
+            key = _key(flight.message)
             self._lost.setdefault(key, deque()).append(flight)
         return len(gone)
 
-    def recognise(self, queue: str, envelope: bytes) -> Flight | None:
-        """Return the delivery whose message this redelivery is, if it was handed out here and has not ended."""
-        key = _key(queue, envelope)
+    def recognise(self, message: Message) -> Flight | None:
+        """Return the delivery whose message this redelivery is, if it was handed out here and has not ended.
+
+        The bytes would not tell: a quorum queue sorts the headers of what it gives back.
+        """
+        key = _key(message)
         waiting = self._lost.get(key)
         if not waiting:
             return None
-        flight = next((each for each in waiting if each.delivery.envelope == envelope), None)
+        flight = next((each for each in waiting if each.message == message), None)
         if flight is not None:
             waiting.remove(flight)
             if not waiting:
@@ -132,7 +139,7 @@ class Flights:
     def recognise_held(self, hold_key: str) -> Flight | None:
         """Return the delivery whose copy this is, back from the hold queue of a connection that broke.
 
-        Its bytes would not tell: the server sorts the headers of what it dead-letters.
+        Its bytes would not tell, nor does what it says when: it comes from another queue.
         """
         for key, waiting in self._lost.items():
             for flight in waiting:
@@ -147,9 +154,9 @@ class Flights:
         """Say whether this copy is of a delivery that is here by its original: the ack of that was lost."""
         return any(flight.hold_key == hold_key for flight in self._flights.values() if flight.place is not None)
 
-    def was_acked(self, queue: str, envelope: bytes, hold_key: str = "") -> bool:
+    def was_acked(self, message: Message, hold_key: str = "") -> bool:
         """Say whether this redelivery, or held copy, was acked here lately; it counts once for each ack."""
-        key = hash(hold_key) if hold_key else _key(queue, envelope)
+        key = hash(hold_key) if hold_key else _key(message)
         count, at = self._acked.get(key, (0, 0.0))
         if not count or time.monotonic() - at > _MEMORY:
             return False
@@ -159,19 +166,16 @@ class Flights:
             self._acked[key] = (count - 1, at)
         return True
 
-    def forget_acked(self, queue: str, envelope: bytes) -> None:
-        """The same bytes have come as a new message: what is redelivered from now on is that one."""
+    def forget_acked(self, message: Message) -> None:
+        """The same has come as a new message: what is redelivered from now on is that one."""
         if self._acked:
-            self._acked.pop(_key(queue, envelope), None)
+            self._acked.pop(_key(message), None)
 
-    def give_up(self, patience: float) -> list[Flight]:
-        """Give up what has been waited for longer than so many seconds; return what had ended meanwhile."""
-        if not self._lost:
-            return []
-        before = time.monotonic() - patience
+    def give_up(self) -> list[Flight]:
+        """Wait no longer for what has ended; return that. What still runs is waited for as long as it does."""
         ended: list[Flight] = []
         for key, waiting in list(self._lost.items()):
-            for flight in [each for each in waiting if each.lost_at < before and each.pending is not None]:
+            for flight in [each for each in waiting if each.pending is not None]:
                 waiting.remove(flight)
                 self._flights.pop(flight.delivery.tag, None)
                 ended.append(flight)
@@ -185,5 +189,6 @@ class Flights:
         self._lost.clear()
 
 
-def _key(queue: str, envelope: bytes) -> int:
-    return hash((queue, len(envelope), envelope[:_TELLING]))
+def _key(message: Message) -> int:
+    body = message.body
+    return hash((message.queue, message.id, str(message.headers.get("retries")), len(body), body[:_TELLING]))

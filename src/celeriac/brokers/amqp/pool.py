@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from celeriac.amqp.channel import Channel
 from celeriac.amqp.connection import Connection
-from celeriac.exceptions import BrokerUnavailable, OperationalError
+from celeriac.exceptions import BrokerUnavailable, CeleriacError, OperationalError
 
 __all__ = ["ConnectionPool"]
 
@@ -45,7 +45,7 @@ class ConnectionPool:
     def channel(self, *, timeout: float = 5.0) -> Iterator[Channel]:
         """Lend a channel of a living connection; its calls may take ``timeout`` seconds each.
 
-        It is taken back if it is still open at the end and nothing was raised. Raises ``BrokerUnavailable``.
+        Its connection is kept for others if it is still open at the end. Raises ``BrokerUnavailable``.
         """
         deadline = time.monotonic() + timeout
         generation = self._enter(deadline)
@@ -53,7 +53,13 @@ class ConnectionPool:
         try:
             channel = self._living(deadline)
             channel.connection.patience = max(0.1, timeout)
-            yield channel
+            try:
+                yield channel
+            except (CeleriacError, TypeError):
+                # Its own errors leave it as it should be; whatever else comes may have come in the middle of something.
+                self._take_back(channel, generation)
+                channel = None
+                raise
             self._take_back(channel, generation)
             channel = None
         finally:
