@@ -118,6 +118,7 @@ class RedisBroker(Broker):
                 results=results,
                 beside=None if results is None else self._beside(results),
                 lease=lease,
+                publish=self._publisher.publish_follow_ups,
             )
 
     def shares_store_with(self, backend: ResultBackend) -> bool:
@@ -155,10 +156,12 @@ class RedisBroker(Broker):
         return self._inspection.nodes()
 
     def broadcast(self, channel: Channel, broadcast: Broadcast) -> None:
-        self._publisher.broadcast(self._layout.channel(channel.name, broadcast.routing_key), pack(channel, broadcast))
+        self._publisher.broadcast(channel.name, broadcast.routing_key, pack(channel, broadcast))
 
     def subscribe(self, channel: Channel, pattern: str = "#") -> Subscription:
-        return RedisSubscription(self._layout, self._server.any_connector(), channel, pattern)
+        # In a Cluster the node that publishes too: from one to the other a broadcast may be overtaken.
+        connector = self._server.pool_of(self._layout.channel(channel.name).encode()).connector
+        return RedisSubscription(self._layout, connector, channel, pattern)
 
     def examine(self, queues: Sequence[str] = ()) -> list[Remark]:
         return examine(self._server)

@@ -1,20 +1,22 @@
-"""A node's claim on queues of a Redis server."""
+"""A node's claim on queues of a Redis server or Cluster."""
 
-import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from celeriac.backends.base import ResultBackend
 from celeriac.backends.redis import RedisBackend
 from celeriac.brokers.base import Consumer, Delivery, Settlement
 from celeriac.brokers.redis.exchanges import Exchanges
+from celeriac.brokers.redis.fleet import Fleet
 from celeriac.brokers.redis.layout import Layout
-from celeriac.brokers.redis.line import Line, Waker, wait_for_any
+from celeriac.brokers.redis.line import Waker, wait_for_any
 from celeriac.brokers.redis.publishing import Places
-from celeriac.brokers.redis.record import Record
 from celeriac.brokers.redis.settling import Settling
 from celeriac.brokers.redis.shard import Shard
+from celeriac.exceptions import OperationalError
+from celeriac.protocol.message import Message
 from celeriac.redis.errors import RedisUnavailable
 from celeriac.redis.servers import Server
 from celeriac.routing import Queue
@@ -41,32 +43,29 @@ class RedisConsumer(Consumer):
         results: ResultBackend | None,
         beside: RedisBackend | None,
         lease: float,
+        publish: Callable[[Sequence[Message]], None],
     ) -> None:
+        self._layout = layout
         self._exchanges = exchanges
-        self._line = Line(server.any_connector())
-        record = Record(layout, self._line.connection, incarnation=secrets.token_hex(8), name=node, lease=lease)
-        self._shard = Shard(layout, self._line, record)
-        self._settling = Settling(
-            layout,
-            self._shard,
-            Places(layout, queues_of=exchanges.queues_of),
-            exchanges,
-            results=results,
-            beside=beside,
-            database=server.location.database,
-        )
+        self._places = Places(layout, queues_of=exchanges.queues_of)
+        self._results = results
+        self._beside = beside
+        self._database = server.location.database
+        self._publish = publish
+        self._settlings: dict[Shard, Settling] = {}
         self._waker = Waker()
         self._is_closed = False
         self._look_at = time.monotonic() + _LOOK_INTERVAL
+        self._fleet = Fleet(layout, server, node=node, lease=lease)
         try:
-            record.register()
+            self._fleet.open()
             self._exchanges.declare(queues)
+            for queue in queues:
+                self._fleet.add(queue.name)
         except BaseException:
-            self._line.close()
+            self._fleet.close()
             self._waker.close()
             raise
-        for queue in queues:
-            self._shard.agenda.add(queue.name)
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
         if limit <= 0:
@@ -75,21 +74,22 @@ class RedisConsumer(Consumer):
         has_asked = False
         while True:
             self._connect()
-            self._hear()
-            if self._shard.is_something_to_ask():
-                deliveries = self._shard.take(limit)
+            if self._fleet.hear() and time.monotonic() >= self._look_at:
+                self._look()
+            if self._fleet.is_something_to_ask():
+                deliveries = self._fleet.take(limit)
                 has_asked = True
                 if deliveries:
                     self._waker.take()
                     return deliveries
             is_woken = self._waker.take()
             remaining = deadline - time.monotonic()
-            is_more = self._shard.is_something_to_ask()
+            is_more = self._fleet.is_something_to_ask()
             if is_woken or (remaining <= 0 and (not is_more or remaining < -_PATIENCE)):
                 if has_asked or is_woken:
                     return []
                 # What was published before this call rings before the server answers it.
-                self._line.connection.call(b"PING")
+                self._fleet.ping()
                 has_asked = True
             elif not is_more:
                 self._wait(remaining)
@@ -98,22 +98,42 @@ class RedisConsumer(Consumer):
         if not settlements:
             return []
         self._connect()
-        return self._settling.settle(settlements)
+        parts: dict[Shard, list[Settlement]] = {}
+        for settlement in settlements:
+            parts.setdefault(self._fleet.shard_of(settlement.delivery.queue), []).append(settlement)
+        refused: list[Settlement] = []
+        done: list[Shard] = []
+        for shard, part in parts.items():
+            settling = self._settling(shard)
+            try:
+                refused += self._fleet.at(shard, partial(settling.settle, part))
+            except OperationalError:
+                for each in done:
+                    self._settling(each).remember(parts[each], refused)
+                raise
+            done.append(shard)
+        return refused
 
     def renew(self, status: bytes = b"") -> bool:
         self._connect()
-        return self._shard.record.renew(status)
+        kept = True
+        for shard in self._fleet.shards:
+            kept = self._fleet.at(shard, partial(shard.record.renew, status)) and kept
+        if not kept:
+            # The server may have lost more than the lease.
+            self._exchanges.declare_again(self._fleet.queues)
+        return kept
 
     def recover(self) -> int:
         self._connect()
-        return self._shard.record.recover()
+        return sum(self._fleet.at(shard, shard.record.recover) for shard in self._fleet.shards)
 
     def add_queue(self, queue: Queue) -> None:
         self._exchanges.declare([queue])
-        self._shard.agenda.add(queue.name)
+        self._fleet.add(queue.name)
 
     def cancel_queue(self, name: str) -> None:
-        self._shard.agenda.cancel(name)
+        self._fleet.cancel(name)
 
     def wake(self) -> None:
         self._waker.wake()
@@ -124,27 +144,34 @@ class RedisConsumer(Consumer):
         self._is_closed = True
         try:
             self._connect()
-            self._shard.record.leave()
+            for shard in self._fleet.shards:
+                self._fleet.at(shard, shard.record.leave)
         finally:
-            self._line.close()
+            self._fleet.close()
             self._waker.close()
 
     def _connect(self) -> None:
-        """Make sure of the connection; on a new one find out what the old one did not tell."""
-        if self._line.open():
-            self._shard.begin_anew()
-            self._settling.resolve()
+        """Make sure of the connections; on a new one find out what the old one did not tell."""
+        for shard in self._fleet.connect():
+            self._settling(shard).resolve()
 
-    def _hear(self) -> None:
-        keys, is_all = self._line.heard()
-        if is_all or (self._line.is_deaf and time.monotonic() >= self._look_at):
-            self._look()
-        elif keys:
-            self._shard.agenda.wake(keys)
+    def _settling(self, shard: Shard) -> Settling:
+        if shard not in self._settlings:
+            self._settlings[shard] = Settling(
+                self._layout,
+                shard,
+                self._places,
+                self._exchanges,
+                results=self._results,
+                beside=self._beside,
+                database=self._database,
+                publish_apart=self._publish if self._layout.is_cluster else None,
+            )
+        return self._settlings[shard]
 
     def _look(self) -> None:
         self._look_at = time.monotonic() + _LOOK_INTERVAL
-        self._shard.agenda.wake_all()
+        self._fleet.look()
 
     def _wait(self, seconds: float) -> None:
         """Wait for the bell, for a delayed message's moment, or for the next look at everything."""
@@ -153,12 +180,12 @@ class RedisConsumer(Consumer):
             self._look()
             return
         try:
-            if self._line.listen():
+            if self._fleet.listen():
                 return
-            until_due = self._shard.seconds_until_due
+            until_due = self._fleet.seconds_until_due
             pauses = [seconds, until_look] if until_due is None else [seconds, until_look, until_due]
-            wait_for_any([self._waker.fileno(), *self._line.filenos], min(pauses))
-            self._line.listen()
+            wait_for_any([self._waker.fileno(), *self._fleet.filenos], min(pauses))
+            self._fleet.listen()
         except RedisUnavailable:
             # The next turn of the loop connects again, or says that it cannot.
             return

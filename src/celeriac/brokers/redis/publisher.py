@@ -5,6 +5,7 @@ from typing import Final, TypeVar
 
 from celeriac.backends.base import StoredResult
 from celeriac.backends.redis import RedisBackend
+from celeriac.brokers.base import DEFAULT_PUBLISH_TIMEOUT
 from celeriac.brokers.redis.exchanges import Exchanges
 from celeriac.brokers.redis.layout import Layout
 from celeriac.brokers.redis.publishing import Placed, Places, push_commands
@@ -39,16 +40,23 @@ class Publisher:
         if messages:
             self._say_what_is_certain(lambda: self._push(self._place(messages), timeout))
 
+    def publish_follow_ups(self, messages: Sequence[Message]) -> None:
+        """Publish what one of our nodes follows up with: what is not due waits apart."""
+        placed = self._places.place(messages)
+        self._exchanges.declare_unknown(message.queue for message in messages)
+        self._say_what_is_certain(lambda: self._push(placed, DEFAULT_PUBLISH_TIMEOUT))
+
     def publish_with_results(
         self, messages: Sequence[Message], results: Sequence[StoredResult], backend: RedisBackend, timeout: float
     ) -> None:
         """Store results and publish in one step, on one server."""
         self._say_what_is_certain(lambda: self._push_with_results(self._place(messages), results, backend, timeout))
 
-    def broadcast(self, channel: str, payload: bytes) -> None:
+    def broadcast(self, exchange: str, routing_key: str, payload: bytes) -> None:
         """Send to whoever listens."""
-        key = channel.encode()
-        self._say_what_is_certain(lambda: self._server.pool_of(key).call(b"PUBLISH", key, payload))
+        channel = self._layout.channel(exchange, routing_key)
+        pool = self._server.pool_of(self._layout.channel(exchange).encode())
+        self._say_what_is_certain(lambda: pool.call(b"PUBLISH", channel, payload))
 
     def _place(self, messages: Sequence[Message]) -> list[Placed]:
         placed = self._places.place(messages, interop=self._layout.interop)

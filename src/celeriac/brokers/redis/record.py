@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from celeriac.brokers.redis.layout import Layout
-from celeriac.redis.connection import Connection
+from celeriac.brokers.redis.line import Line
 from celeriac.redis.packing import ScriptCall
 from celeriac.redis.scripts import load_script
 
@@ -28,10 +28,11 @@ class Record:
     """The claims of one incarnation. Used by one thread."""
 
     def __init__(
-        self, layout: Layout, connection: Connection, *, incarnation: str, name: str, lease: float, queue: str = ""
+        self, layout: Layout, line: Line, *, incarnation: str, name: str, lease: float, queue: str = ""
     ) -> None:
         self._layout = layout
-        self._connection = connection
+        #: The way to it.
+        self.line = line
         self._name = name
         self._status = b""
         self.keys = layout.record(incarnation, queue)
@@ -54,7 +55,7 @@ class Record:
         """Extend the lease; return False if it had ended since the last call."""
         if status is not None:
             self._status = status
-        [now, was_held, count] = self._connection.run(
+        [now, was_held, count] = self.line.connection.run(
             ScriptCall(
                 load_script(SCRIPTS, "renew"),
                 (self.keys.nodes, self.keys.node, self.keys.in_flight),
@@ -96,22 +97,23 @@ class Record:
         )
         total, is_more = 0, 1
         while is_more:
-            [count, is_more] = self._connection.run(call)
+            [count, is_more] = self.line.connection.run(call)
             total += max(count, 0)
         return total
 
-    def unheard(self) -> tuple[int, list[tuple[str, bytes]]]:
-        """Return what the record holds that was never handed out, with the number of the first execution.
+    def unheard(self, limit: int) -> tuple[int, list[tuple[str, bytes]]]:
+        """Return what the record holds that was never handed out, up to a limit, with the first execution's number.
 
         The answer to a take may have been lost on its way; whoever it was meant for is alive, so nobody else gives
         these messages back.
         """
-        receipts = [receipt.decode() for receipt in self._connection.call(b"HKEYS", self.keys.in_flight)]
+        receipts = [receipt.decode() for receipt in self.line.connection.call(b"HKEYS", self.keys.in_flight)]
         missing = sorted(set(receipts) - self.handed, key=_number)
-        self.is_in_doubt = False
+        self.is_in_doubt = len(missing) > limit
+        del missing[limit:]
         if not missing:
             return 0, []
-        [execution, *elements] = self._connection.run(
+        [execution, *elements] = self.line.connection.run(
             ScriptCall(load_script(SCRIPTS, "found"), (self.keys.in_flight, self.keys.executions), missing)
         )
         pairs = zip(missing, elements, strict=True)
@@ -125,7 +127,7 @@ class Record:
             (keys.nodes, keys.node, keys.in_flight, keys.returned, keys.settled),
             (self.incarnation, _CHUNK, self._layout.prefix),
         )
-        while self._connection.run(call):
+        while self.line.connection.run(call):
             pass
         self.handed.clear()
 

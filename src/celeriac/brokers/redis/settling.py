@@ -1,6 +1,6 @@
 """Ending deliveries: one script for a batch, with results and all that follows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from celeriac.backends.base import ResultBackend
@@ -13,6 +13,7 @@ from celeriac.brokers.redis.layout import Layout
 from celeriac.brokers.redis.publishing import Placed, Places
 from celeriac.brokers.redis.record import SCRIPTS
 from celeriac.brokers.redis.shard import Shard
+from celeriac.protocol.message import Message
 from celeriac.redis.errors import RedisUnavailable
 from celeriac.redis.packing import Argument, ScriptCall
 from celeriac.redis.results import result_arguments, result_key
@@ -45,6 +46,7 @@ class Settling:
         results: ResultBackend | None,
         beside: RedisBackend | None,
         database: int,
+        publish_apart: Callable[[Sequence[Message]], None] | None = None,
     ) -> None:
         self._layout = layout
         self._shard = shard
@@ -54,6 +56,10 @@ class Settling:
         #: The result backend, if it is on the same server.
         self._beside = beside
         self._database = database
+        #: On a Cluster: follow-ups go to other nodes, before the rest.
+        self._publish_apart = publish_apart
+        #: The tags of deliveries whose follow-ups are published.
+        self._published: set[str] = set()
         self._number = 0
         #: A settlement without an answer, and its number.
         self._unanswered: tuple[int, list[Settlement]] | None = None
@@ -74,13 +80,16 @@ class Settling:
         if not to_settle:
             return refused
         ours = list(to_settle.values())
-        if self._results is not None and self._beside is None:
+        if self._beside is None and (self._results is not None or self._publish_apart is not None):
             ours, others = self._part(ours)
             refused += others
-            stored = [settlement.result for settlement in ours if settlement.result is not None]
-            if stored:
-                self._results.store(stored)
+            self._prepare(ours)
         return refused + self._end(ours) if ours else refused
+
+    def remember(self, settlements: Sequence[Settlement], refused: Sequence[Settlement]) -> None:
+        """Answer the same when they are settled once more: something else of their batch has failed."""
+        for settlement in settlements:
+            self._answers[str(settlement.delivery.tag)] = any(settlement is each for each in refused)
 
     def resolve(self) -> None:
         """Find out, on a new connection, what became of a settlement whose answer was lost."""
@@ -96,6 +105,17 @@ class Settling:
         for position, settlement in enumerate(settlements):
             self._answers[str(settlement.delivery.tag)] = position in refused
 
+    def _prepare(self, settlements: Sequence[Settlement]) -> None:
+        """Store results that are elsewhere; then publish what the last step cannot."""
+        stored = [settlement.result for settlement in settlements if settlement.result is not None]
+        if stored and self._results is not None:
+            self._results.store(stored)
+        if self._publish_apart is not None:
+            apart = [each for each in settlements if each.follow_ups and each.delivery.tag not in self._published]
+            if apart:
+                self._publish_apart([message for each in apart for message in each.follow_ups])
+                self._published.update(str(each.delivery.tag) for each in apart)
+
     def _end(self, settlements: list[Settlement]) -> list[Settlement]:
         back = [settlement for settlement in settlements if settlement.outcome is Outcome.REQUEUE]
         if len(back) > 1:
@@ -110,7 +130,9 @@ class Settling:
             if error.maybe_done:
                 self._unanswered = self._number - 1, settlements
             raise
-        self._shard.record.forget(str(settlement.delivery.tag) for settlement in settlements)
+        tags = [str(settlement.delivery.tag) for settlement in settlements]
+        self._shard.record.forget(tags)
+        self._published.difference_update(tags)
         return [settlements[position] for position in positions]
 
     def _call(self, settlements: Iterable[Settlement]) -> ScriptCall:
@@ -149,7 +171,7 @@ class Settling:
         if settlement.outcome is Outcome.REPLACE:
             assert settlement.replacement is not None
             placed.append((self._places.replace(settlement.replacement, settlement.delivery.queue), True))
-        if settlement.follow_ups:
+        if settlement.follow_ups and self._publish_apart is None:
             self._exchanges.declare_unknown(message.queue for message in settlement.follow_ups)
             placed += [(each, False) for each in self._places.place(settlement.follow_ups)]
         return placed

@@ -6,7 +6,7 @@ On a server there is one for all queues of a consumer; on a Cluster there is one
 import logging
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from celeriac.brokers.base import Delivery
 from celeriac.brokers.redis.agenda import Agenda, ListEntry
@@ -29,20 +29,29 @@ _RIPEN_MOST: Final = 1000
 _COMPLAINT_INTERVAL: Final = 60.0
 
 
+class _Question(NamedTuple):
+    """What was asked for in a take."""
+
+    due: list[str]
+    entries: list[ListEntry]
+    #: The last receipt's number before it.
+    serial: int
+
+
 class Shard:
     """Queues, a record, and a line. Used by one thread."""
 
-    def __init__(self, layout: Layout, line: Line, record: Record, *, queue: str = "") -> None:
+    def __init__(self, layout: Layout, record: Record, *, queue: str = "") -> None:
         self._layout = layout
         #: On a Cluster, the only queue.
         self.queue = queue
-        self.line = line
         self.record = record
         self.agenda = Agenda(layout)
         #: The number of the last receipt.
         self._serial = 0
         #: The server's clock in milliseconds minus ours.
         self._ahead = 0.0
+        self._asked = _Question([], [], 0)
         self._complained_at = -_COMPLAINT_INTERVAL
 
     def begin_anew(self) -> None:
@@ -63,30 +72,52 @@ class Shard:
             self.record.is_in_doubt or self.agenda.is_something_to_ask or (moment is not None and moment <= self._now())
         )
 
-    def take(self, limit: int) -> list[Delivery]:
-        """Take what there is, up to a limit, in one round trip."""
-        if self.record.is_in_doubt:
-            found = self._take_unheard()
-            if found:
-                return found
+    @property
+    def line(self) -> Line:
+        """The way to it."""
+        return self.record.line
+
+    def prepare(self, limit: int) -> list[Command]:
+        """Return the commands of a take; their answers go to ``finish``."""
         due = self.agenda.due(self._now())
         commands: list[Command] = []
         if due:
             commands.append(self._ripen_call(due, limit))
             for queue in due:
                 self.agenda.saw(queue, moved=1, moment=None)
-        entries = self.agenda.choose(limit)
-        commands.append(self._take_call(entries, limit))
-        sent_at = self._serial
+        self._asked = _Question(due, self.agenda.choose(limit), self._serial)
+        commands.append(self._take_call(self._asked.entries, limit))
         self._serial += limit
-        replies = self.line.connection.pipeline(commands)
+        return commands
+
+    def finish(self, replies: Sequence[Reply]) -> list[Delivery]:
+        """Return what was taken, less what is not due; raises ``RedisRefused``."""
         for reply in replies:
             if isinstance(reply, ReplyError):
                 self.begin_anew()
                 raise self.line.connection.explain(reply)
-        if due:
-            self._saw(due, replies[0])
-        return self._deliver(entries, replies[-1], sent_at)
+        if self._asked.due:
+            self._saw(self._asked.due, replies[0])
+        return self._deliver(self._asked.entries, replies[-1], self._asked.serial)
+
+    def take_unheard(self, limit: int) -> list[Delivery]:
+        """Return what was taken without this consumer's hearing of it, up to a limit."""
+        execution, pairs = self.record.unheard(limit)
+        deliveries = []
+        for number, (receipt, element) in enumerate(pairs):
+            serial, _, name = receipt.partition(":")
+            self._serial = max(self._serial, int(serial))
+            deliveries.append(
+                Delivery(
+                    tag=receipt,
+                    queue=self._layout.queue_of(name),
+                    envelope=element,
+                    execution=execution + number,
+                    redelivered=is_redelivered(element),
+                )
+            )
+        # Without an answer the server's time is not known: it decides on each that has an eta.
+        return self._hand_out(deliveries, 0.0)
 
     def _now(self) -> float:
         return time.monotonic() * 1000 + self._ahead
@@ -160,23 +191,6 @@ class Shard:
         moved = {delivery.tag for (delivery, _), is_moved in zip(late, reply, strict=True) if is_moved}
         self.record.forget(str(tag) for tag in moved)
         return [delivery for delivery in deliveries if delivery.tag not in moved]
-
-    def _take_unheard(self) -> list[Delivery]:
-        execution, pairs = self.record.unheard()
-        deliveries = []
-        for number, (receipt, element) in enumerate(pairs):
-            self._serial = max(self._serial, int(receipt.partition(":")[0]))
-            deliveries.append(
-                Delivery(
-                    tag=receipt,
-                    queue=self._layout.queue_of(receipt.partition(":")[2]),
-                    envelope=element,
-                    execution=execution + number,
-                    redelivered=is_redelivered(element),
-                )
-            )
-        # Without an answer the server's time is not known: it decides on each that has an eta.
-        return self._hand_out(deliveries, 0.0)
 
     def _complain(self, entry: ListEntry, error: bytes) -> None:
         if time.monotonic() - self._complained_at > _COMPLAINT_INTERVAL:

@@ -1,0 +1,251 @@
+"""The shards of a consumer, and the lines to them.
+
+On a server all queues are one shard. In a Cluster every queue is one of its own, because its keys lie on one node and
+other queues' on others; shards on the same node share a line, and go along when their keys move.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+from celeriac.brokers.base import Delivery
+from celeriac.brokers.redis.layout import Layout
+from celeriac.brokers.redis.line import Line
+from celeriac.brokers.redis.record import Record
+from celeriac.brokers.redis.shard import Shard
+from celeriac.redis.cluster import Cluster
+from celeriac.redis.connecting import Connector
+from celeriac.redis.errors import RedisRefused, RedisUnavailable
+from celeriac.redis.packing import Command, Reply
+from celeriac.redis.servers import Server
+
+__all__ = ["Fleet"]
+
+T = TypeVar("T")
+
+#: Answers of a node that has not, or not yet, or not any more, what was asked of it.
+_MOVED: Final = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
+
+
+class Fleet:
+    """All shards of one consumer. Used by one thread."""
+
+    def __init__(self, layout: Layout, server: Server, *, node: str, lease: float) -> None:
+        self._layout = layout
+        self._server = server
+        self._node = node
+        self._lease = lease
+        self._incarnation = secrets.token_hex(8)
+        #: Those first whose turn it is.
+        self._shards: dict[str, Shard] = {}
+        self._lines: dict[Connector, Line] = {}
+
+    def open(self) -> None:
+        """Take up the lease, where it belongs to no queue."""
+        if not self._layout.is_cluster:
+            self._shard_for("")
+
+    @property
+    def shards(self) -> list[Shard]:
+        """Every shard, those of cancelled queues too."""
+        return list(self._shards.values())
+
+    @property
+    def filenos(self) -> list[int]:
+        """What becomes readable when something can be heard."""
+        return [number for line in self._lines.values() for number in line.filenos]
+
+    @property
+    def queues(self) -> list[str]:
+        """The queues that are taken from."""
+        return [queue for shard in self._shards.values() for queue in shard.agenda.queues]
+
+    def shard_of(self, queue: str) -> Shard:
+        """Return the shard that a queue belongs to."""
+        return self._shards[queue if self._layout.is_cluster else ""]
+
+    def add(self, queue: str) -> None:
+        """Take from this queue too."""
+        self._shard_for(queue if self._layout.is_cluster else "").agenda.add(queue)
+
+    def cancel(self, queue: str) -> None:
+        """Take no more from this queue."""
+        for shard in self._shards.values():
+            shard.agenda.cancel(queue)
+
+    def connect(self) -> list[Shard]:
+        """Make sure of the connections; return the shards that have a new one.
+
+        Raises ``RedisUnavailable`` if there is none; in a Cluster the other nodes are enough.
+        """
+        anew: list[Shard] = []
+        error: RedisUnavailable | None = None
+        is_any_open = not self._lines
+        for line in list(self._lines.values()):
+            try:
+                is_new = line.open()
+            except RedisUnavailable as away:
+                error = away
+                self._leave_line(line)
+                continue
+            is_any_open = True
+            if is_new:
+                anew += [shard for shard in self._shards.values() if shard.line is line]
+        if error is not None and not is_any_open:
+            raise error
+        for shard in anew:
+            shard.begin_anew()
+        return anew
+
+    def hear(self) -> bool:
+        """Pass on what the bells have said; return whether some line is deaf."""
+        is_deaf = False
+        for line in self._lines.values():
+            keys, is_all = line.heard()
+            is_deaf = is_deaf or line.is_deaf
+            if keys or is_all:
+                for shard in self._shards.values():
+                    if shard.line is line:
+                        if is_all:
+                            shard.agenda.wake_all()
+                        shard.agenda.wake(keys)
+        return is_deaf
+
+    def listen(self) -> bool:
+        """Hear what has come without being asked for; return whether anything has."""
+        has_heard = [line.listen() for line in self._lines.values()]
+        return any(has_heard)
+
+    def ping(self) -> None:
+        """Hear what was sent before now."""
+        for line in self._lines.values():
+            if line.connection.is_open:
+                line.connection.call(b"PING")
+
+    def look(self) -> None:
+        """Ask every list anew."""
+        for shard in self._shards.values():
+            shard.agenda.wake_all()
+
+    def is_something_to_ask(self) -> bool:
+        """Say whether a take may find something."""
+        return any(shard.is_something_to_ask() for shard in self._open_shards())
+
+    @property
+    def seconds_until_due(self) -> float | None:
+        """How long until the next delayed message is due, as far as is known."""
+        moments = (shard.seconds_until_due for shard in self._shards.values())
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def take(self, limit: int) -> list[Delivery]:
+        """Take what there is, up to a limit: one round trip to each node that may have something, or a few."""
+        deliveries: list[Delivery] = []
+        while len(deliveries) < limit:
+            asked = [shard for shard in self._open_shards() if shard.is_something_to_ask()]
+            if not asked:
+                break
+            doubtful = next((shard for shard in asked if shard.record.is_in_doubt), None)
+            missing = limit - len(deliveries)
+            if doubtful is not None:
+                deliveries += self.at(doubtful, partial(doubtful.take_unheard, missing))
+                continue
+            asked = asked[:missing]
+            for line in list(self._lines.values()):
+                deliveries += self._take_on(
+                    line, [shard for shard in asked if shard.line is line], missing // len(asked)
+                )
+            for shard in asked:
+                # The others' turn.
+                self._shards[shard.queue] = self._shards.pop(shard.queue)
+        return deliveries
+
+    def at(self, shard: Shard, action: Callable[[], T]) -> T:
+        """Do something where the shard is, also if it has moved meanwhile."""
+        try:
+            return action()
+        except RedisRefused as error:
+            if not self._follow(shard, error):
+                raise
+            return action()
+
+    def close(self) -> None:
+        """Disconnect. Safe to call twice."""
+        for line in self._lines.values():
+            line.close()
+
+    def _take_on(self, line: Line, here: Sequence[Shard], limit: int) -> list[Delivery]:
+        if not here:
+            return []
+        commands: list[Command] = []
+        sizes: list[int] = []
+        for shard in here:
+            prepared = shard.prepare(limit)
+            commands += prepared
+            sizes.append(len(prepared))
+        replies = line.connection.pipeline(commands)
+        deliveries: list[Delivery] = []
+        error: RedisRefused | None = None
+        for shard, size in zip(here, sizes, strict=True):
+            own, replies = replies[:size], replies[size:]
+            try:
+                deliveries += self._finish(shard, own)
+            except RedisRefused as refused:
+                error = refused
+        if error is not None and not deliveries:
+            raise error
+        return deliveries
+
+    def _finish(self, shard: Shard, replies: Sequence[Reply]) -> list[Delivery]:
+        try:
+            return shard.finish(replies)
+        except RedisRefused as error:
+            if self._follow(shard, error):
+                return []
+            raise
+
+    def _follow(self, shard: Shard, error: RedisRefused) -> bool:
+        """Go where the shard's keys have moved to; return False if they have not."""
+        if error.code not in _MOVED or not isinstance(self._server, Cluster):
+            return False
+        self._server.look_again()
+        shard.record.line = self._line_to(shard.queue)
+        shard.begin_anew()
+        return error.code == "MOVED"
+
+    def _leave_line(self, line: Line) -> None:
+        """A node is away: perhaps others have its slots by now."""
+        if not isinstance(self._server, Cluster):
+            return
+        self._server.look_again()
+        for shard in self._shards.values():
+            if shard.line is line:
+                shard.record.line = self._line_to(shard.queue)
+
+    def _open_shards(self) -> list[Shard]:
+        return [shard for shard in self._shards.values() if shard.line.connection.is_open]
+
+    def _shard_for(self, queue: str) -> Shard:
+        shard = self._shards.get(queue)
+        if shard is None:
+            record = Record(
+                self._layout,
+                self._line_to(queue),
+                incarnation=self._incarnation,
+                name=self._node,
+                lease=self._lease,
+                queue=queue,
+            )
+            shard = Shard(self._layout, record, queue=queue)
+            self._shards[queue] = shard
+            self.at(shard, record.register)
+            shard.begin_anew()
+        return shard
+
+    def _line_to(self, queue: str) -> Line:
+        connector = self._server.any_connector()
+        if self._layout.is_cluster:
+            connector = self._server.pool_of(self._layout.list(queue).encode()).connector
+        if connector not in self._lines:
+            self._lines[connector] = Line(connector)
+        return self._lines[connector]
