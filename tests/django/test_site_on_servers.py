@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from celeriac.engines import BROKERS
 from tests.django.postoffice import POSTOFFICE, free_port
 from tests.django.running_demo import RunningDemo
 from tests.servers.shared import amqp_url, redis_url
@@ -17,9 +16,6 @@ pytestmark = pytest.mark.timeout(400)
 #: The one of Redis that belongs to these tests.
 REDIS_DATABASE = 14
 URLS: dict[str, Callable[[], str]] = {"redis": lambda: redis_url(REDIS_DATABASE), "rabbitmq": amqp_url}
-
-#: Those that celeriac has an engine for.
-SERVERS = [name for name, scheme in {"redis": "redis", "rabbitmq": "amqp"}.items() if scheme in BROKERS]
 
 Tour = subprocess.Popen[str]
 
@@ -31,7 +27,7 @@ def tours() -> Iterator[Callable[[str], Tour]]:
     started: dict[str, Tour] = {}
 
     def on(server: str) -> Tour:
-        for name in SERVERS if not started else ():
+        for name in URLS if not started else ():
             command = [sys.executable, str(POSTOFFICE / "tour.py"), "--short", "--broker", URLS[name]()]
             started[name] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return started[server]
@@ -42,7 +38,7 @@ def tours() -> Iterator[Callable[[str], Tour]]:
         tour.communicate()
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", URLS)
 def test_the_tour_is_walked_on_a_server_as_on_a_file(tours: Callable[[str], Tour], server: str) -> None:
     output, _ = tours(server).communicate(timeout=380)
     assert "All as it should be" in output, output
@@ -51,9 +47,7 @@ def test_the_tour_is_walked_on_a_server_as_on_a_file(tours: Callable[[str], Tour
 
 @pytest.mark.parametrize(
     ("scheme", "by_option", "cure"),
-    [("redis", True, "systemctl start redis-server"), ("amqp", False, "systemctl start rabbitmq-server")][
-        : len(SERVERS)
-    ],
+    [("redis", True, "systemctl start redis-server"), ("amqp", False, "systemctl start rabbitmq-server")][: len(URLS)],
 )
 def test_where_no_server_is_the_demo_says_how_to_start_one(
     tmp_path: Path, scheme: str, cure: str, *, by_option: bool

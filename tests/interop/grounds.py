@@ -5,11 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import pytest
-
-from celeriac.engines import BACKENDS, BROKERS
 from tests.interop.sides import Client, Flower, Interpreters, Side, Worker
 from tests.interop.wire import PREFIX, Wire, wire_named
 
@@ -44,13 +40,11 @@ class Grounds:
 
     def worker(self, side: Side, wire: Wire) -> Worker:
         """Return that side's worker, ready."""
-        require_engines(side, wire)
         self._begin(wire)
         return self._workers[wire.name, side].wait_ready()
 
     def client(self, side: Side, wire: Wire, **settings: Any) -> Client:
         """Return that side's client; with settings, one of its own."""
-        require_engines(side, wire)
         if settings:
             client = Client(self._interpreters, side, wire, settings)
             self._more.append(client)
@@ -61,7 +55,6 @@ class Grounds:
     @contextlib.contextmanager
     def another_worker(self, side: Side, wire: Wire, *, name: str, **options: Any) -> Iterator[Worker]:
         """Start one more worker for a while."""
-        require_engines(side, wire)
         worker = Worker(self._interpreters, side, wire, self._directory, name=f"{wire.name}-{name}-{side}", **options)
         try:
             yield worker.wait_ready()
@@ -112,10 +105,3 @@ class Grounds:
                 self._interpreters, side, wire, self._directory, queues=queues, name=f"{wire.name}-{side}"
             )
             self._clients[wire.name, side] = Client(self._interpreters, side, wire)
-
-
-def require_engines(side: Side, wire: Wire) -> None:
-    """Skip what needs an engine that is not there yet."""
-    missing = {urlsplit(wire.broker).scheme} - set(BROKERS) | {urlsplit(wire.backend).scheme} - set(BACKENDS)
-    if side == "celeriac" and missing:
-        pytest.skip(f"NOT YET: celeriac speaks no {', '.join(missing)}")
