@@ -23,8 +23,8 @@ class TestRpcBackend(Storing, Waiting):
 
     def setup_method(self) -> None:
         super().setup_method()
-        # The address of this one, before another thread asks for it.
-        self.backend.open()
+        # This one is the caller, and it is there before another thread asks for it.
+        self.backend.reply_address()
 
     def teardown_method(self) -> None:
         backends = [each for each in self._to_close if isinstance(each, RpcBackend)]

@@ -45,7 +45,9 @@ class RpcBackend(ResultBackend):
         atexit.register(_remove_mailbox, weakref.ref(self))
 
     def open(self) -> None:
-        self._own_mailbox.open()
+        # Not the mailbox: a worker sends results and reads none.
+        with self._pool.channel(timeout=self._location.connect_timeout * len(self._location.servers)):
+            pass
 
     def close(self) -> None:
         mailbox = self._mailbox

@@ -17,14 +17,17 @@ from celeriac.backends.rpc.letters import read_result
 
 __all__ = ["Mailbox"]
 
-#: Milliseconds after which the server removes a mailbox that nobody has read from: Celery's, a day.
-_EXPIRES = 86_400_000
+#: Milliseconds: the server removes a mailbox whose process has been gone for an hour, and a result that nobody has read
+#: for a day (Celery's).
+_ARGUMENTS = {"x-expires": 3_600_000, "x-message-ttl": 86_400_000}
 #: Results pushed ahead of their reading.
 _WINDOW = 1000
-#: Results kept for somebody who may ask later; the oldest go first.
-_KEPT = 100_000
+#: Results kept for somebody who may ask later, unless somebody is waiting; the oldest go first.
+_KEPT = 10_000
 #: Seconds without a word after which the server is asked whether it is still there.
 _SILENCE = 10.0
+#: Seconds for which an idle connection is taken to be alive.
+_FRESH = 1.0
 #: Seconds between two attempts to get a word in, and between two questions how much is still to come.
 _TURN = 0.02
 
@@ -34,7 +37,8 @@ class Mailbox:
 
     There is one reader at a time: of the threads that wait one drives the connection for all, and passes that on when
     its own wait is over. Results are acked when they have been read, so that a broken connection loses none; and the
-    queue, unlike Celery's, outlives its reader, so that it is there again after the connection has been made anew.
+    queue, unlike Celery's, outlives its reader, so that it is there again when the connection has been made anew. It
+    is consumed from the beginning, whether or not anybody reads, for that tells the server that its process lives.
     """
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
@@ -44,7 +48,6 @@ class Mailbox:
         self._changed = threading.Condition()
         self._kept: dict[str, StoredResult] = {}
         self._channel: Channel | None = None
-        self._consumes = False
         self._is_read = False
         #: Threads that want to be the reader for a moment.
         self._guests = 0
@@ -52,13 +55,21 @@ class Mailbox:
         self._waiting = 0
         self._wakes = 0
         self._is_woken = False
-        self._heard_at = 0.0
+        self._heard_at = self._looked_at = 0.0
 
     def open(self) -> None:
-        """Make sure that the queue exists; raises ``OperationalError``."""
-        if self._channel is None:
-            with self._as_reader():
-                self._require_channel()
+        """Make sure that the queue exists, cheaply if it is known to; raises ``OperationalError``."""
+        with self._changed:
+            is_there = self._channel is not None
+            if is_there and (self._is_read or time.monotonic() - self._looked_at < _FRESH):
+                return
+        with self._as_reader():
+            channel = self._require_channel()
+            # What has come stays unread: a process that never asks for results need not keep them.
+            with contextlib.suppress(ConnectionLost):
+                channel.connection.drive(0)
+            self._require_channel()
+            self._looked_at = time.monotonic()
 
     def find(self, task_ids: Sequence[str]) -> dict[str, StoredResult]:
         """Return what has come of these tasks."""
@@ -168,29 +179,23 @@ class Mailbox:
     # All below are the reader's, without the lock.
 
     def _require_channel(self) -> Channel:
-        """Return a channel of a living connection on which the queue exists."""
+        """Return a channel of a living connection, on which the queue is consumed."""
         channel = self._channel
         if channel is not None and channel.is_open and not channel.cancelled:
             return channel
-        self._channel, self._consumes = None, False
+        self._channel = None
         if channel is not None:
             channel.connection.abandon()
         connection = self._connect()
         try:
             channel = connection.channel()
-            channel.declare_queue(self.address, arguments={"x-expires": _EXPIRES})
+            channel.declare_queue(self.address, arguments=_ARGUMENTS)
+            channel.window(_WINDOW)
+            channel.consume(self.address)
         except BaseException:
             connection.abandon()
             raise
         self._channel, self._heard_at = channel, time.monotonic()
-        return channel
-
-    def _consuming(self) -> Channel:
-        channel = self._require_channel()
-        if not self._consumes:
-            channel.window(_WINDOW)
-            channel.consume(self.address)
-            self._consumes = True
         return channel
 
     def _read_some(self, timeout: float) -> bool:
@@ -201,7 +206,7 @@ class Mailbox:
             return self._try_to_read(timeout)
 
     def _try_to_read(self, timeout: float) -> bool:
-        channel = self._consuming()
+        channel = self._require_channel()
         if self._sort(channel):
             return True
         if time.monotonic() - self._heard_at > _SILENCE:
@@ -212,9 +217,9 @@ class Mailbox:
 
     def _empty(self) -> None:
         try:
-            self._read_all(self._consuming())
+            self._read_all(self._require_channel())
         except ConnectionLost:
-            self._read_all(self._consuming())
+            self._read_all(self._require_channel())
 
     def _read_all(self, channel: Channel) -> None:
         while self._count(channel):
@@ -253,5 +258,5 @@ class Mailbox:
             # One without a delivery leaves the fence where it is.
             result = msgspec.structs.replace(result, execution=max(result.execution, there.execution))
         self._kept[result.task_id] = result
-        if len(self._kept) > _KEPT:
+        if len(self._kept) > _KEPT and not self._waiting:
             del self._kept[next(iter(self._kept))]
