@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -123,3 +124,24 @@ def test_in_a_cluster_the_subscription_moves_when_its_node_dies(nodes: RedisClus
 
 def _channels(node: RedisServer) -> int:
     return node.ask("PUBSUB", "CHANNELS", "*").count(b"celery-task-meta-")
+
+
+@pytest.mark.soak
+def test_after_a_fail_over_the_replica_is_used(tmp_path: Path) -> None:
+    settings = {"cluster-enabled": "yes", "cluster-node-timeout": "1000", "cluster-config-file": "nodes.conf"}
+    with RedisCluster(tmp_path / "nodes") as nodes, RedisServer(tmp_path / "replica", settings=settings) as replica:
+        first = nodes.nodes[0]
+        name = first.ask("CLUSTER", "MYID").split(b"\r\n")[1].decode()
+        replica.ask("CLUSTER", "MEET", "127.0.0.1", str(first.port))
+        until(lambda: replica.ask("CLUSTER", "REPLICATE", name).startswith(b"+OK"))
+        until(lambda: b"master_link_status:up" in replica.ask("INFO", "replication"))
+        url = f"redis+cluster://127.0.0.1:{nodes.nodes[1].port}"
+        with closing(RedisBackend(url)) as backend, closing(RedisBackend(url)) as other:
+            names = [f"task-{number}" for number in range(60)]
+            other.store([result(name) for name in names[:30]])
+            wait = Waiting(backend, *names, minimum=60)
+            until(lambda: sum(map(_channels, nodes.nodes)) + _channels(replica) == 30)
+            first.kill()
+            until(lambda: stores(other, *map(result, names[30:])), timeout=30)
+            assert wait.end() == set(names)
+            assert set(other.fetch(names)) == set(names)

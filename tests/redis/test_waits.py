@@ -190,7 +190,7 @@ def test_a_child_waits_by_itself_and_leaves_its_parent_waiting(
 
 
 def test_results_follow_the_master_that_the_sentinels_name(tmp_path: Path) -> None:
-    with RedisSentinels(tmp_path) as sentinels:
+    with RedisSentinels(tmp_path, count=1) as sentinels:
         options = {"master_name": sentinels.service, "socket_timeout": 2}
         with (
             closing(RedisBackend(sentinels.url, options=options)) as backend,

@@ -24,10 +24,10 @@ class Waiting:
         return set(self.found)
 
 
-def stores(backend: RedisBackend, stored: StoredResult) -> bool:
-    """Say whether it could be stored."""
+def stores(backend: RedisBackend, *results: StoredResult) -> bool:
+    """Say whether all could be stored."""
     try:
-        backend.store([stored])
+        backend.store(results)
     except OperationalError:
         return False
     return True
