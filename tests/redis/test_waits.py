@@ -1,6 +1,7 @@
 """Thousands wait on one connection, and whatever happens to it, no result is missed."""
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import pytest
 import redis
 
 from celeriac.backends.redis import RedisBackend, listener
-from celeriac.testing.conformance.harness import until
+from celeriac.testing.conformance.harness import in_thread, until
 from tests.redis.waiting import Waiting, result, stores
 from tests.servers.proxy import Proxy
 from tests.servers.redis_sentinel import RedisSentinels
@@ -197,7 +198,8 @@ def test_results_follow_the_master_that_the_sentinels_name(tmp_path: Path) -> No
             closing(RedisBackend(sentinels.url, options=options)) as other,
         ):
             other.store([result("before")])
-            sentinels.primary.ask("WAIT", "1", "5000")
+            # What the replica has not got yet would be lost.
+            until(lambda: sentinels.replica.ask("EXISTS", "celery-task-meta-before") == b":1\r\n")
             wait = Waiting(backend, "after")
             assert set(backend.wait(["before"], 10)) == {"before"}
             until(lambda: b"celery-task-meta-after" in sentinels.primary.ask("PUBSUB", "CHANNELS", "*"))
@@ -205,3 +207,36 @@ def test_results_follow_the_master_that_the_sentinels_name(tmp_path: Path) -> No
             until(lambda: stores(other, result("after")))
             assert wait.end() == {"after"}
             assert set(other.fetch(["before", "after"])) == {"before", "after"}
+
+
+def store_all(backend: RedisBackend, names: list[str]) -> None:
+    for name in names:
+        until(lambda name=name: stores(backend, result(name)))
+
+
+@pytest.mark.soak
+def test_no_result_is_missed_whatever_happens_to_connections_and_server(
+    make_backend: Callable[..., RedisBackend], client: redis.Redis, server: RedisServer, proxy: Proxy
+) -> None:
+    backend, other = make_backend(proxy.port), make_backend()
+    chance = random.Random(7)
+    evils: list[Callable[[], object]] = [
+        proxy.cut,
+        server.restart,
+        lambda: (server.kill(), server.start()),
+        lambda: (proxy.refuse(), time.sleep(0.3), proxy.accept()),
+        lambda: proxy.reset_after(chance.randrange(2000)),
+        lambda: client.client_kill_filter(_type="pubsub"),
+    ]
+    for turn in range(60):
+        names = [f"{turn}-{number}" for number in range(100)]
+        waits = [Waiting(backend, *names[:50], minimum=50), *(Waiting(backend, name) for name in names[50:])]
+        until(lambda names=names: sum(subscribers(client)) >= len(names))
+        thread = in_thread(store_all, other, names)
+        # Here, as a server ends with the thread that started it.
+        chance.choice(evils)()
+        thread.join()
+        started = time.monotonic()
+        assert waits[0].end() == set(names[:50])
+        assert [wait.end() for wait in waits[1:]] == [{name} for name in names[50:]]
+        assert time.monotonic() - started < 10

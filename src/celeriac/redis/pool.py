@@ -69,9 +69,11 @@ class Pool:
 
     def close(self) -> None:
         """Close them; those that are lent when they are given back. Safe to call twice; the next call connects."""
-        with self._mutex:
+        with self._changed:
             self._epoch += 1
             idle, self._idle = self._idle, []
+            self._made -= len(idle)
+            self._changed.notify_all()
         for connection in idle:
             connection.close()
 
@@ -80,25 +82,40 @@ class Pool:
         self._reset()
 
     def _reset(self) -> None:
-        self._mutex = threading.Lock()
-        self._free = threading.Semaphore(self._limit)
+        self._changed = threading.Condition(threading.Lock())
         self._idle = []
+        #: How many there are, lent ones included, and how many threads wait for one.
+        self._made = self._waiting = 0
         self._epoch = 0
 
     def _take(self, timeout: float | None) -> tuple[Connection, int]:
-        if not self._free.acquire(timeout=DEFAULT_TIMEOUT if timeout is None else max(timeout, 0)):
-            raise RedisUnavailable(
-                f"All {self._limit} connections to {self.connector.server} are in use by other threads of this process."
-            )
-        with self._mutex:
-            connection = self._idle.pop() if self._idle else Connection(self.connector)
-            return connection, self._epoch
+        with self._changed:
+            if not self._idle and self._made >= self._limit:
+                self._wait_for_one(DEFAULT_TIMEOUT if timeout is None else timeout)
+            if self._idle:
+                return self._idle.pop(), self._epoch
+            self._made += 1
+            return Connection(self.connector), self._epoch
+
+    def _wait_for_one(self, timeout: float) -> None:
+        self._waiting += 1
+        try:
+            if self._changed.wait_for(lambda: self._idle or self._made < self._limit, timeout):
+                return
+        finally:
+            self._waiting -= 1
+        raise RedisUnavailable(
+            f"All {self._limit} connections to {self.connector.server} are in use by other threads of this process."
+        )
 
     def _give_back(self, connection: Connection, epoch: int) -> None:
-        with self._mutex:
-            keep = epoch == self._epoch
-            if keep:
+        with self._changed:
+            is_of_now = epoch == self._epoch
+            if is_of_now:
                 self._idle.append(connection)
-        if not keep:
+            else:
+                self._made -= 1
+            if self._waiting:
+                self._changed.notify()
+        if not is_of_now:
             connection.close()
-        self._free.release()
