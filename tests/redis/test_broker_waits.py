@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import redis
 
-from celeriac.brokers.base import Broadcast, Channel, Consumer
+from celeriac.brokers.base import Broadcast, Channel, Consumer, Delivery, Outcome, Settlement
 from celeriac.brokers.redis import RedisBroker
 from celeriac.exceptions import BrokerUnavailable, ImproperlyConfigured
+from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
 from celeriac.queues import Exchange
 from celeriac.routing import Queue
@@ -50,6 +51,12 @@ def taken_in_thread(consumer: Consumer) -> tuple[threading.Thread, list[str]]:
             queues.extend(delivery.queue for delivery in consumer.receive(1, 10))
 
     return in_thread(wait), queues
+
+
+def received(consumer: Consumer, count: int) -> list[Delivery]:
+    deliveries: list[Delivery] = []
+    until(lambda: deliveries.extend(consumer.receive(count, 1)) or len(deliveries) >= count)
+    return deliveries
 
 
 def test_an_idle_consumer_of_many_queues_asks_about_once_a_second(broker: RedisBroker, client: Any) -> None:
@@ -224,3 +231,31 @@ def test_a_server_that_is_full_takes_no_message_and_still_lets_workers_empty_it(
             consumer.close()
             assert broker.size("q").ready == 20
         broker.close()
+
+
+def test_every_consumer_of_a_fanout_queue_gets_its_own_copy_and_settles_it(broker: RedisBroker, client: Any) -> None:
+    queues = [Queue(f"bcast.{number}", Exchange("bcast", "fanout")) for number in range(2)]
+    consumers = [broker.consumer([queue, Queue("q")], node=queue.name) for queue in queues]
+    message = Message(id="a", queue="bcast.0", headers={"task": "t", "id": "a"}, exchange="bcast", routing_key="")
+    broker.publish([message])
+    client.publish("/0.bcast", client.lindex("q", 0) or b"rubbish")
+    for consumer, queue in zip(consumers, queues, strict=True):
+        acked, requeued = received(consumer, 2)
+        assert (acked.queue, requeued.queue) == (queue.name, queue.name)
+        assert envelopes.decode_head(acked.envelope).id == "a"
+        assert broker.size(queue.name).in_flight == 2
+        settlements = [
+            Settlement(delivery=acked, outcome=Outcome.ACK),
+            Settlement(delivery=requeued, outcome=Outcome.REQUEUE),
+        ]
+        assert consumer.settle(settlements) == []
+        assert [delivery.envelope for delivery in consumer.receive(2, 5)] == [b"rubbish"]
+        consumer.close()
+
+
+def test_delayed_messages_of_queues_that_only_celery_serves_are_moved_too(broker: RedisBroker, client: Any) -> None:
+    consumer = broker.consumer([Queue("own")], node="one@here")
+    broker.publish([Message(id="a", queue="celery_s", headers={}, not_before=time.time() + 0.1)])
+    assert not client.exists("celery_s")
+    until(lambda: consumer.recover() or client.llen("celery_s") == 1)
+    consumer.close()

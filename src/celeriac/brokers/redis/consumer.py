@@ -9,10 +9,12 @@ from celeriac.backends.base import ResultBackend
 from celeriac.backends.redis import RedisBackend
 from celeriac.brokers.base import Consumer, Delivery, Settlement
 from celeriac.brokers.redis.exchanges import Exchanges
+from celeriac.brokers.redis.fanouts import Fanouts
 from celeriac.brokers.redis.fleet import Fleet
 from celeriac.brokers.redis.layout import Layout
 from celeriac.brokers.redis.line import Waker, wait_for_any
 from celeriac.brokers.redis.publishing import Places
+from celeriac.brokers.redis.ripening import Ripening
 from celeriac.brokers.redis.settling import Settling
 from celeriac.brokers.redis.shard import Shard
 from celeriac.exceptions import OperationalError
@@ -47,7 +49,7 @@ class RedisConsumer(Consumer):
     ) -> None:
         self._layout = layout
         self._exchanges = exchanges
-        self._places = Places(layout, queues_of=exchanges.queues_of)
+        self._places = Places(layout, exchanges)
         self._results = results
         self._beside = beside
         self._database = server.location.database
@@ -56,15 +58,16 @@ class RedisConsumer(Consumer):
         self._waker = Waker()
         self._is_closed = False
         self._look_at = time.monotonic() + _LOOK_INTERVAL
+        self._ripening = Ripening(layout, server)
+        self._fanouts = Fanouts(layout, server)
         self._fleet = Fleet(layout, server, node=node, lease=lease)
         try:
             self._fleet.open()
             self._exchanges.declare(queues)
             for queue in queues:
-                self._fleet.add(queue.name)
+                self._add(queue)
         except BaseException:
-            self._fleet.close()
-            self._waker.close()
+            self._disconnect()
             raise
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
@@ -76,12 +79,13 @@ class RedisConsumer(Consumer):
             self._connect()
             if self._fleet.hear() and time.monotonic() >= self._look_at:
                 self._look()
-            if self._fleet.is_something_to_ask():
-                deliveries = self._fleet.take(limit)
+            deliveries = self._arrived(limit)
+            if len(deliveries) < limit and self._fleet.is_something_to_ask():
+                deliveries += self._fleet.take(limit - len(deliveries))
                 has_asked = True
-                if deliveries:
-                    self._waker.take()
-                    return deliveries
+            if deliveries:
+                self._waker.take()
+                return deliveries
             is_woken = self._waker.take()
             remaining = deadline - time.monotonic()
             is_more = self._fleet.is_something_to_ask()
@@ -126,14 +130,16 @@ class RedisConsumer(Consumer):
 
     def recover(self) -> int:
         self._connect()
+        self._ripening.look(self._fleet.queues)
         return sum(self._fleet.at(shard, shard.record.recover) for shard in self._fleet.shards)
 
     def add_queue(self, queue: Queue) -> None:
         self._exchanges.declare([queue])
-        self._fleet.add(queue.name)
+        self._add(queue)
 
     def cancel_queue(self, name: str) -> None:
         self._fleet.cancel(name)
+        self._fanouts.cancel(name)
 
     def wake(self) -> None:
         self._waker.wake()
@@ -147,13 +153,30 @@ class RedisConsumer(Consumer):
             for shard in self._fleet.shards:
                 self._fleet.at(shard, shard.record.leave)
         finally:
-            self._fleet.close()
-            self._waker.close()
+            self._disconnect()
+
+    def _add(self, queue: Queue) -> None:
+        self._fleet.add(queue.name)
+        for exchange, routing_key in self._exchanges.fanouts_of(queue):
+            self._fanouts.add(queue.name, exchange, routing_key)
+
+    def _disconnect(self) -> None:
+        self._fleet.close()
+        self._fanouts.close()
+        self._waker.close()
 
     def _connect(self) -> None:
         """Make sure of the connections; on a new one find out what the old one did not tell."""
         for shard in self._fleet.connect():
             self._settling(shard).resolve()
+
+    def _arrived(self, limit: int) -> list[Delivery]:
+        """Return what fanout exchanges have brought."""
+        deliveries: list[Delivery] = []
+        for queue, elements in self._fanouts.hear(limit).items():
+            shard = self._fleet.shard_of(queue)
+            deliveries += self._fleet.at(shard, partial(shard.arrive, queue, elements))
+        return deliveries
 
     def _settling(self, shard: Shard) -> Settling:
         if shard not in self._settlings:
@@ -180,11 +203,11 @@ class RedisConsumer(Consumer):
             self._look()
             return
         try:
-            if self._fleet.listen():
+            if self._fleet.listen() or self._fanouts.is_something_there:
                 return
             until_due = self._fleet.seconds_until_due
             pauses = [seconds, until_look] if until_due is None else [seconds, until_look, until_due]
-            wait_for_any([self._waker.fileno(), *self._fleet.filenos], min(pauses))
+            wait_for_any([self._waker.fileno(), *self._fleet.filenos, *self._fanouts.filenos], min(pauses))
             self._fleet.listen()
         except RedisUnavailable:
             # The next turn of the loop connects again, or says that it cannot.

@@ -2,7 +2,8 @@
 --
 -- ARGV 1 the results' database, or '' for the one we are in  2 our database  3 how many results
 --      then for each result the seven arguments of store_result
---      then for each message 'l', list, element; or 'z', sorted set, moment in milliseconds, member
+--      then for each message LPUSH, list, message; PUBLISH, channel, message; or ZADD, sorted set, moment in
+--        milliseconds, message
 -- Result: how many messages were published
 --
 -- A server that is full refuses the first of these writes, and so all of them.
@@ -23,13 +24,9 @@ if is_elsewhere then
 end
 local count = 0
 while at < #ARGV do
-  if ARGV[at + 1] == 'l' then
-    redis.call('LPUSH', ARGV[at + 2], ARGV[at + 3])
-    at = at + 3
-  else
-    redis.call('ZADD', ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
-    at = at + 4
-  end
+  local size = ARGV[at + 1] == 'ZADD' and 4 or 3
+  redis.call(unpack(ARGV, at + 1, at + size))
+  at = at + size
   count = count + 1
 end
 return count

@@ -33,7 +33,7 @@ class Publisher:
         self._layout = layout
         self._server = server
         self._exchanges = exchanges
-        self._places = Places(layout, queues_of=exchanges.queues_of)
+        self._places = Places(layout, exchanges)
 
     def publish(self, messages: Sequence[Message], timeout: float) -> None:
         """Publish all in one step."""

@@ -1,10 +1,11 @@
 """Where messages go, and the commands that bring them there."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from celeriac.brokers.redis.elements import encode, order_mark
+from celeriac.brokers.redis.exchanges import Exchanges
 from celeriac.brokers.redis.layout import Layout
 from celeriac.protocol.message import Message
 from celeriac.redis.packing import Argument
@@ -18,26 +19,28 @@ _CHUNK: Final = 5000
 
 
 class Placed(NamedTuple):
-    """One element and where it goes: a list, or with a moment a sorted set of delayed messages, as its member."""
+    """One element and where it goes."""
 
+    #: LPUSH to a list, ZADD to a sorted set of delayed messages (as its member), or PUBLISH on a channel.
+    verb: bytes
     key: str
     element: bytes
-    #: In milliseconds.
+    #: In milliseconds, for a sorted set.
     moment: float | None = None
 
     def arguments(self, *, at_head: bool = False) -> tuple[Argument, ...]:
         """Return it as the scripts read it."""
         if self.moment is None:
-            return (b"h" if at_head else b"l", self.key, self.element)
-        return (b"z", self.key, repr(self.moment), self.element)
+            return (b"RPUSH" if at_head and self.verb == b"LPUSH" else self.verb, self.key, self.element)
+        return (self.verb, self.key, repr(self.moment), self.element)
 
 
 class Places:
-    """Decides where messages go. ``queues_of`` returns the queues of a message."""
+    """Decides where messages go."""
 
-    def __init__(self, layout: Layout, *, queues_of: Callable[[Message], Sequence[str]]) -> None:
+    def __init__(self, layout: Layout, exchanges: Exchanges) -> None:
         self._layout = layout
-        self._queues_of = queues_of
+        self._exchanges = exchanges
 
     def place(self, messages: Iterable[Message], *, interop: bool = False) -> list[Placed]:
         """Encode and place; raises ``TypeError`` for a header that JSON cannot carry, before anything is published.
@@ -49,10 +52,14 @@ class Places:
         encoded = [(message, encode(message, now)) for message in messages]
         placed: list[Placed] = []
         for message, element in encoded:
+            if message.exchange and self._exchanges.is_fanout(message.exchange):
+                channel = self._layout.channel(message.exchange, message.routing_key or "")
+                placed.append(Placed(b"PUBLISH", channel, element))
+                continue
             moment = message.not_before
             if interop and message.headers.get("eta"):
                 moment = None
-            for queue in self._queues_of(message):
+            for queue in self._exchanges.queues_of(message):
                 placed.append(self._place_one(message, element, queue, moment, order + len(placed), now))
         return placed
 
@@ -65,21 +72,19 @@ class Places:
         self, message: Message, element: bytes, queue: str, moment: float | None, order: int, now: float
     ) -> Placed:
         if moment is None or moment <= now - _CLOCK_DIFFERENCE:
-            return Placed(self._layout.list(queue, message.priority), element)
+            return Placed(b"LPUSH", self._layout.list(queue, message.priority), element)
         member = b"%016d:%d:%b" % (order, self._layout.step(message.priority), element)
-        return Placed(self._layout.delayed(queue), member, moment * 1000)
+        return Placed(b"ZADD", self._layout.delayed(queue), member, moment * 1000)
 
 
 def push_commands(placed: Sequence[Placed]) -> list[tuple[Argument, ...]]:
     """Return the commands for elements in their places, as few as there can be; what shares a place keeps its order."""
-    by_key: dict[str, list[Argument]] = {}
+    groups: dict[tuple[bytes, str], list[Argument]] = {}
+    for verb, key, element, moment in placed:
+        groups.setdefault((verb, key), []).extend((element,) if moment is None else (repr(moment), element))
     commands: list[tuple[Argument, ...]] = []
-    for key, element, moment in placed:
-        by_key.setdefault(key, []).extend((element,) if moment is None else (repr(moment), element))
-    is_set = {key: moment is not None for key, _, moment in placed}
-    for key, arguments in by_key.items():
-        name = b"ZADD" if is_set[key] else b"LPUSH"
-        commands += [
-            (name, key, *arguments[first : first + 2 * _CHUNK]) for first in range(0, len(arguments), 2 * _CHUNK)
-        ]
+    for (verb, key), arguments in groups.items():
+        # A channel takes one at a time.
+        size = 1 if verb == b"PUBLISH" else 2 * _CHUNK
+        commands += [(verb, key, *arguments[first : first + size]) for first in range(0, len(arguments), size)]
     return commands

@@ -8,8 +8,8 @@
 --      how it ends: 'a' done, 'q' back to the head of its list, 'd' dead letter, 'n' as 'a', the next one comes among
 --        the messages to publish
 --      for 'd': the task's id, and the letter's head
---      how many messages to publish, and for each: 'l' (at the tail) or 'h' (at the head), list, element;
---        or 'z', sorted set, moment in milliseconds, member
+--      how many messages to publish, and for each LPUSH or RPUSH (the list's tail or head), PUBLISH or ZADD, with a key
+--        and the message; ZADD has the moment in milliseconds between them
 --      '1' and the seven arguments of store_result, or '0' for no result
 -- Result: the positions, from 0, of the refused, of which nothing was done
 --
@@ -47,20 +47,16 @@ end
 
 local function publish()
   for _ = 1, tonumber(next_argument()) do
-    local place = next_argument()
-    if place ~= 'z' then
-      redis.call(place == 'l' and 'LPUSH' or 'RPUSH', ARGV[at + 1], ARGV[at + 2])
-      skip(2)
-    else
-      redis.call('ZADD', ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
-      skip(3)
-    end
+    local verb = next_argument()
+    local size = verb == 'ZADD' and 3 or 2
+    redis.call(verb, unpack(ARGV, at + 1, at + size))
+    skip(size)
   end
 end
 
 local function pass_over_publish()
   for _ = 1, tonumber(next_argument()) do
-    skip(next_argument() == 'z' and 3 or 2)
+    skip(next_argument() == 'ZADD' and 3 or 2)
   end
 end
 

@@ -119,6 +119,27 @@ class Shard:
         # Without an answer the server's time is not known: it decides on each that has an eta.
         return self._hand_out(deliveries, 0.0)
 
+    def arrive(self, queue: str, elements: Sequence[bytes]) -> list[Delivery]:
+        """Take up messages of a queue that came by another way than its lists."""
+        name = self._layout.list_name(queue, 0)
+        receipts = [f"{self._serial + number}:{name}" for number in range(1, len(elements) + 1)]
+        self._serial += len(elements)
+        pairs = [argument for pair in zip(receipts, elements, strict=True) for argument in pair]
+        keys = self.record.keys
+        commands: list[Command] = [
+            (b"HSET", keys.in_flight, *pairs),
+            ScriptCall(load_script(SCRIPTS, "found"), (keys.in_flight, keys.executions), receipts),
+        ]
+        replies = self.line.connection.pipeline(commands)
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise self.line.connection.explain(reply)
+        deliveries = [
+            Delivery(tag=receipt, queue=queue, envelope=element, execution=replies[1][0] + number)
+            for number, (receipt, element) in enumerate(zip(receipts, elements, strict=True))
+        ]
+        return self._hand_out(deliveries, 0.0)
+
     def _now(self) -> float:
         return time.monotonic() * 1000 + self._ahead
 
