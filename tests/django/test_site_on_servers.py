@@ -1,11 +1,13 @@
 """The post office on Redis and on RabbitMQ: one setting, and nothing else is different."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.django.postoffice import POSTOFFICE, free_port
 from tests.django.running_demo import RunningDemo
@@ -15,7 +17,12 @@ pytestmark = pytest.mark.timeout(400)
 
 #: The one of Redis that belongs to these tests.
 REDIS_DATABASE = 14
-URLS: dict[str, Callable[[], str]] = {"redis": lambda: redis_url(REDIS_DATABASE), "rabbitmq": amqp_url}
+#: Of this run's keys.
+PREFIX = f"postoffice-{os.getpid()}:"
+URLS: dict[str, Callable[[], str]] = {
+    "redis": lambda: f"{redis_url(REDIS_DATABASE)}?global_keyprefix={PREFIX}",
+    "rabbitmq": amqp_url,
+}
 
 Tour = subprocess.Popen[str]
 
@@ -36,6 +43,10 @@ def tours() -> Iterator[Callable[[str], Tour]]:
     for tour in started.values():
         tour.kill()
         tour.communicate()
+    if started:
+        with redis.Redis.from_url(redis_url(REDIS_DATABASE)) as client:
+            for key in client.scan_iter(f"{PREFIX}*"):
+                client.delete(key)
 
 
 @pytest.mark.parametrize("server", URLS)
