@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pytest
 
 import celeriac
-from tests.interop.wire import Wire
+from tests.interop.wire import PREFIX, Wire
 
 Side = Literal["celery", "celeriac"]
 
@@ -80,7 +80,8 @@ class Worker:
         self.log_path = directory / f"{name}.log"
         self._log = self.log_path.open("wb")
         of_celery = ["--without-mingle", "--without-gossip"] if side == "celery" else []
-        self.name = f"{name}@interop"
+        # Two runs at once must not own mailboxes of one name.
+        self.name = f"{name}@{PREFIX}"
         self.process = subprocess.Popen(
             [
                 *interpreters.command(side),

@@ -25,13 +25,17 @@ def wire(request: pytest.FixtureRequest, grounds: Grounds) -> Wire:
 
 
 def give_back(grounds: Grounds, wire: Wire, *words: str) -> dict[str, Any]:
-    """Give back as soon as no node is running."""
-    done = wait_until(
-        lambda: (result := grounds.celeriac(wire, "give-back", "--json", *words)).returncode == 0 and result,
-        "the nodes to be gone, and everything to be given back",
-    )
+    """Give back, whoever else is running on these servers."""
+    done = grounds.celeriac(wire, "give-back", "--json", "--force", *words)
+    assert done.returncode == 0, done
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
+
+
+def is_running(grounds: Grounds, wire: Wire, node: str) -> bool:
+    """Say whether the broker takes a node for running."""
+    answer = json.loads(grounds.celeriac(wire, "status", "--json", "-d", node).stdout)
+    return any(each["state"] == "running" for each in answer["nodes"])
 
 
 def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_path: Path) -> None:
@@ -53,8 +57,9 @@ def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_pa
         wait_until(lambda: client.state(running)["state"] == "STARTED", "it to have begun")
         refused = grounds.celeriac(wire, "give-back", queue)
         assert refused.returncode == 2, refused
-        assert f"{worker.name} is running" in refused.stderr
+        assert worker.name in refused.stderr
         worker.kill()
+    wait_until(lambda: not is_running(grounds, wire, worker.name), "its lease to end")
     given = give_back(grounds, wire, queue, "--dead")
     assert given["dead"] == 1
     if wire.name == "redis":
