@@ -108,12 +108,19 @@ def test_a_broker_url_that_leads_nowhere(project: Project, url, command):
     assert "Traceback" not in output
 
 
-def test_a_redis_that_is_not_there_is_told_how_to_be_started(project: Project):
+@pytest.mark.parametrize(
+    ("url", "what", "cure"),
+    [
+        ("redis://me:s3cret@127.0.0.1:1/0", "No Redis server answers at redis://127.0.0.1:1", "redis-server"),
+        ("amqp://me:s3cret@127.0.0.1:1//", "No RabbitMQ listens on 127.0.0.1:1", "rabbitmq-server"),
+    ],
+)
+def test_a_server_that_is_not_there_is_told_how_to_be_started(project: Project, url, what, cure):
     for words in (("status",), ("call", f"{project.name}.add", "-a", "[1]"), ("queues",), ("give-back",)):
-        result = project.celeriac("-A", project.name, "-b", "redis://me:s3cret@127.0.0.1:1/0", *words)
+        result = project.celeriac("-A", project.name, "-b", url, *words)
         assert result.exit_code == 69, result.output
-        assert "No Redis server answers at redis://127.0.0.1:1" in result.output
-        assert "'systemctl start redis-server'" in result.output
+        assert what in result.output
+        assert f"'systemctl start {cure}'" in result.output
         assert "s3cret" not in result.output
 
 

@@ -32,7 +32,7 @@ from celeriac.django.task_package import (
     normalize_json,
     signals,
 )
-from celeriac.django.task_priorities import priorities_of, priority_of
+from celeriac.django.task_priorities import priority_of
 from celeriac.django.task_results import as_called, aware, make_result
 from celeriac.django.task_runner import tell
 from celeriac.eager_result import EagerResult
@@ -64,7 +64,7 @@ class TaskBackend(BaseTaskBackend):
     @property
     def supports_priority(self) -> bool:
         """Tasks of a higher priority go first."""
-        return bool(priorities_of(self.app))
+        return bool(self.app.broker.capabilities.priorities)
 
     @property
     def supports_get_result(self) -> bool:
@@ -172,7 +172,7 @@ class TaskBackend(BaseTaskBackend):
         default = None if task.queue_name == DEFAULT_TASK_QUEUE_NAME else task.queue_name
         options = {
             "task_id": task_id,
-            "priority": priority_of(task.priority, priorities_of(self.app)),
+            "priority": priority_of(task.priority, self.app.broker.capabilities.priorities),
             "queue": queues.get(task.queue_name, default),
             "eta": None if task.run_after is None else aware(task.run_after),
             "on_commit": self.options.get("on_commit"),

@@ -25,12 +25,8 @@ run in the order in which they were enqueued.
 
 import bisect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from celeriac.app.base import Celeriac
-
-__all__ = ["priorities_of", "priority_of", "step_of"]
+__all__ = ["priority_of", "step_of"]
 
 #: The lowest priority of each step but the first.
 _LOWEST = (-99, -74, -49, -24, 0, 1, 25, 50, 75)
@@ -55,13 +51,3 @@ def priority_of(priority: int, priorities: Sequence[int]) -> int | None:
         behind = len(priorities) - 1 - middle
         return priorities[middle + 1 + (_DEFAULT_STEP - 1 - step) * behind // _STEPS_BELOW]
     return priorities[middle]
-
-
-def priorities_of(app: "Celeriac") -> Sequence[int]:
-    """Return the priorities that make a difference in an app's queues, the most urgent first; empty: there are none.
-
-    On RabbitMQ the queues say so: those of the app do when ``task_queue_max_priority`` is set.
-    """
-    found = app.broker.capabilities.priorities
-    highest = app.conf.task_queue_max_priority
-    return range(highest, -1, -1) if not found and highest else found

@@ -13,7 +13,9 @@ from celeriac.backends.base import ResultBackend
 from celeriac.brokers.amqp.consumer import AmqpConsumer
 from celeriac.brokers.amqp.dead_letters import DeadLetterBox
 from celeriac.brokers.amqp.declaring import Declarer
+from celeriac.brokers.amqp.examination import examine
 from celeriac.brokers.amqp.flights import Flights
+from celeriac.brokers.amqp.giving_back import give_back
 from celeriac.brokers.amqp.holding import DEFAULT_CONSUMER_TIMEOUT, Holder
 from celeriac.brokers.amqp.nodes import ask_nodes
 from celeriac.brokers.amqp.pool import ConnectionPool
@@ -32,6 +34,7 @@ from celeriac.brokers.base import (
     QueueSize,
     Subscription,
 )
+from celeriac.brokers.remarks import GivenBack, Remark
 from celeriac.exceptions import ImproperlyConfigured, OperationalError
 from celeriac.protocol.message import Message
 from celeriac.queues import Queue
@@ -184,10 +187,25 @@ class AmqpBroker(Broker):
     def subscribe(self, channel: Channel, pattern: str = "#") -> Subscription:
         return AmqpSubscription(lambda: self.open_connection("subscription"), channel, pattern)
 
+    def examine(self, queues: Sequence[str] = ()) -> list[Remark]:
+        with self._pool.channel() as channel:
+            return examine(channel, queues, is_classic=lambda name: self._is_classic(channel.connection, name))
+
+    def give_back(self, queues: Sequence[str] | None = None, *, dead: bool = False) -> GivenBack:
+        chosen = [name for name in (queues or self.known_queues) if self._count(name) is not None]
+        return give_back(chosen, dead=dead, bind=self._bind_delays, dead_letters=self._dead_letters)
+
     def _make_holder(self, connection: Connection, flights: Flights) -> Holder:
         return Holder(
             connection, flights, self._pool, timeout=self._consumer_timeout, queue_type=self._default_queue_type
         )
+
+    def _is_classic(self, connection: Connection, queue: str) -> bool:
+        return self._declarer.shares_window(connection, self._declarer.describe(queue))
+
+    def _bind_delays(self, queue: str) -> None:
+        with self._pool.channel() as channel:
+            self._declarer.prepare_delays(channel.connection, self._declarer.describe(queue))
 
     def _connect_publishing(self, timeout: float) -> Connection:
         return self.open_connection("publisher", timeout=timeout)
