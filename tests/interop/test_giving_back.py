@@ -39,7 +39,7 @@ def is_running(grounds: Grounds, wire: Wire, node: str) -> bool:
 
 
 def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_path: Path) -> None:
-    notes = tmp_path / "notes"
+    notes, gate = tmp_path / "notes", tmp_path / "gate"
     queue = wire.queue(f"{wire.name}-given-back")
     client: Client = grounds.client("celeriac", wire)
     with grounds.another_worker(
@@ -52,7 +52,7 @@ def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_pa
             for number in range(3)
         ]
         wait_until(lambda: read_notes(notes), "the first to run")
-        running = client.send("leave_note", str(notes), "killed", 1.0, queue=queue)
+        running = client.send("wait_and_note", str(gate), str(notes), "killed", queue=queue)
         waiting = [client.send("leave_note", str(notes), f"waiting-{number}", queue=queue) for number in range(3)]
         wait_until(lambda: client.state(running)["state"] == "STARTED", "it to have begun")
         refused = grounds.celeriac(wire, "give-back", queue)
@@ -67,6 +67,7 @@ def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_pa
         assert given["delayed"] == 3
     again = give_back(grounds, wire, queue, "--dead")
     assert (again["delayed"], again["in_flight"], again["dead"]) == (0, 0, 0), "it can be repeated"
+    gate.touch()
     with grounds.another_worker("celery", wire, name="coming", queues=[queue], concurrency=2):
         expected = ["dead", "killed", *(f"{kind}-{number}" for kind in ("delayed", "waiting") for number in range(3))]
         wait_until(lambda: len(read_notes(notes)) > len(expected), "all to run")

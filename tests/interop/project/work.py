@@ -137,6 +137,15 @@ def refuse(self):
 
 
 @app.task
+def wait_and_note(gate, path, text):
+    """Write down that this has run, once the file is there."""
+    deadline = time.monotonic() + 60
+    while not Path(gate).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    note(path, f"{text} {SIDE}")
+
+
+@app.task
 def refuse_on(side, path, text):
     """Be refused for good on one side; on the other write down that this has run."""
     if side == SIDE:
