@@ -1,5 +1,6 @@
 """A virtual host of RabbitMQ for one test session: nobody else's queues, nodes and dead letters are in it."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from tests.servers.rabbit_server import RabbitServer
 __all__ = ["virtual_host"]
 
 _SHARED = "amqp://guest:guest@127.0.0.1:5672//"
+_numbers = itertools.count(1)
 
 
 @contextmanager
@@ -23,7 +25,7 @@ def virtual_host(directory: Path) -> Iterator[str]:
     On the server at the standard port if this user may administer it, which takes a moment; else on a private server,
     which takes some seconds.
     """
-    name = f"celeriac-test-{os.getpid()}"
+    name = f"celeriac-test-{os.getpid()}-{next(_numbers)}"
     url = os.environ.get("CELERIAC_TEST_AMQP_URL", _SHARED)
     parts = urlsplit(url)
     user = parts.username or "guest"

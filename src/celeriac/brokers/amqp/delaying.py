@@ -22,7 +22,12 @@ from celeriac.protocol.amqp_message import WAITED_UNTIL, to_properties
 from celeriac.protocol.message import Message
 from celeriac.queues import Queue
 
-__all__ = ["bind_delays", "declare_topology", "outgoing_delayed", "waits_until"]
+__all__ = ["SINK", "bind_delays", "declare_topology", "outgoing_delayed", "waits_until"]
+
+#: Gets a copy of whatever has waited, and drops it at once. So there is always a queue that takes what is due: a level
+#: that is a quorum queue keeps, and tries again, what no queue takes, and after a few dozen such messages (of a queue
+#: that was deleted meanwhile) lets nothing else pass, whosever it is.
+SINK = "celeriac.nowhere"
 
 #: Seconds by which a moment may differ from itself after a way through text.
 _ROUNDING = 1e-3
@@ -45,6 +50,8 @@ def declare_topology(connection: Connection, queue_type: str) -> None:
             channel.bind_queue(each.queue, each.exchange, each.routing_key)
         for way in wanted.exchange_bindings:
             channel.bind_exchange(way.destination, way.source, way.routing_key)
+        channel.declare_queue(SINK, arguments={"x-queue-type": "classic", "x-message-ttl": 0})
+        channel.bind_queue(SINK, DELIVERY_EXCHANGE, "#")
     finally:
         channel.close()
 
