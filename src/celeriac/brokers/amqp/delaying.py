@@ -45,18 +45,18 @@ def declare_topology(connection: Connection, queue_type: str) -> None:
         for exchange in wanted.exchanges:
             channel.declare_exchange(exchange, "topic")
         for queue in wanted.queues:
-            channel = _declare_level(connection, channel, queue.name, queue.arguments)
+            channel = _declare_if_missing(connection, channel, queue.name, queue.arguments)
         for each in wanted.queue_bindings:
             channel.bind_queue(each.queue, each.exchange, each.routing_key)
         for way in wanted.exchange_bindings:
             channel.bind_exchange(way.destination, way.source, way.routing_key)
-        channel.declare_queue(SINK, arguments={"x-queue-type": "classic", "x-message-ttl": 0})
+        channel = _declare_if_missing(connection, channel, SINK, {"x-queue-type": "classic", "x-message-ttl": 0})
         channel.bind_queue(SINK, DELIVERY_EXCHANGE, "#")
     finally:
         channel.close()
 
 
-def _declare_level(connection: Connection, channel: Channel, name: str, arguments: dict[str, object]) -> Channel:
+def _declare_if_missing(connection: Connection, channel: Channel, name: str, arguments: dict[str, object]) -> Channel:
     """Declare one queue unless it exists; return a channel that is open, for a refusal has closed the other."""
     try:
         channel.declare_queue(name, passive=True)
