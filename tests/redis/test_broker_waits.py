@@ -259,3 +259,15 @@ def test_delayed_messages_of_queues_that_only_celery_serves_are_moved_too(broker
     assert not client.exists("celery_s")
     until(lambda: consumer.recover() or client.llen("celery_s") == 1)
     consumer.close()
+
+
+def test_a_queue_that_expires_lasts_as_long_as_it_is_used(broker: RedisBroker, client: Any) -> None:
+    queue = Queue("short", expires=20.0)
+    broker.declare(queue)
+    broker.publish([Message(id="a", queue="short", headers={})])
+    assert 0 < client.pttl("short") <= 20_000
+    client.persist("short")
+    consumer = broker.consumer([queue], node="one@here")
+    consumer.renew()
+    assert 0 < client.pttl("short") <= 20_000
+    consumer.close()

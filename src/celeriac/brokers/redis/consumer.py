@@ -126,6 +126,7 @@ class RedisConsumer(Consumer):
         if not kept:
             # The server may have lost more than the lease.
             self._exchanges.declare_again(self._fleet.queues)
+        self._exchanges.keep(self._fleet.queues)
         return kept
 
     def recover(self) -> int:

@@ -55,15 +55,18 @@ class Exchanges:
         members = [(key.encode(), (b"SREM", key, member)) for key, member in self._members(declared)]
         self._scatter([(self._layout.queues.encode(), (b"SREM", self._layout.queues, queue)), *members])
 
-    def expiry_of(self, queue: str) -> int | None:
-        """Return the milliseconds without use after which a queue's lists go (``x-expires``)."""
-        declared = self._queues.get(queue)
-        if declared is None:
-            return None
-        if declared.expires is not None:
-            return int(declared.expires * 1000)
-        value = (declared.queue_arguments or {}).get("x-expires")
-        return int(value) if isinstance(value, (int, float, str)) and str(value).isdecimal() else None
+    def expiries(self, queues: Iterable[str]) -> list[Command]:
+        """Return the commands that give the lists of queues with ``x-expires`` their time anew: they are in use."""
+        commands: list[Command] = []
+        for name in dict.fromkeys(queues):
+            milliseconds = _expiry_of(self._queues.get(name))
+            if milliseconds:
+                commands += [(b"PEXPIRE", key, milliseconds) for key in self._layout.lists(name)]
+        return commands
+
+    def keep(self, queues: Iterable[str]) -> None:
+        """Note that somebody consumes from these queues."""
+        self._scatter([(str(command[1]).encode(), command) for command in self.expiries(queues)])
 
     def is_fanout(self, exchange: str) -> bool:
         """Say whether what is published there is for whoever listens."""
@@ -126,6 +129,16 @@ class Exchanges:
             for exchange, routing_key, pattern in bindings
             for key in self._layout.bindings(exchange)
         ]
+
+
+def _expiry_of(queue: Queue | None) -> int:
+    """Return the milliseconds without use after which a queue goes; 0 for one that stays."""
+    if queue is None:
+        return 0
+    if queue.expires is not None:
+        return int(queue.expires * 1000)
+    value = str((queue.queue_arguments or {}).get("x-expires", 0))
+    return int(value) if value.isdecimal() else 0
 
 
 def _regular_expression(exchange_type: str, routing_key: str) -> str:

@@ -38,13 +38,13 @@ class Publisher:
     def publish(self, messages: Sequence[Message], timeout: float) -> None:
         """Publish all in one step."""
         if messages:
-            self._say_what_is_certain(lambda: self._push(self._place(messages), timeout))
+            self._say_what_is_certain(lambda: self._push(self._place(messages), messages, timeout))
 
     def publish_follow_ups(self, messages: Sequence[Message]) -> None:
         """Publish what one of our nodes follows up with: what is not due waits apart."""
         placed = self._places.place(messages)
         self._exchanges.declare_unknown(message.queue for message in messages)
-        self._say_what_is_certain(lambda: self._push(placed, DEFAULT_PUBLISH_TIMEOUT))
+        self._say_what_is_certain(lambda: self._push(placed, messages, DEFAULT_PUBLISH_TIMEOUT))
 
     def publish_with_results(
         self, messages: Sequence[Message], results: Sequence[StoredResult], backend: RedisBackend, timeout: float
@@ -63,11 +63,11 @@ class Publisher:
         self._exchanges.declare_unknown(message.queue for message in messages)
         return placed
 
-    def _push(self, placed: Sequence[Placed], timeout: float) -> None:
+    def _push(self, placed: Sequence[Placed], messages: Sequence[Message], timeout: float) -> None:
+        commands = [*push_commands(placed), *self._exchanges.expiries(message.queue for message in messages)]
         if self._layout.is_cluster:
-            self._push_apart(placed, timeout)
+            self._push_apart(commands, timeout)
             return
-        commands = push_commands(placed)
         pool = self._server.pool_of(placed[0].key.encode())
         if len(commands) == 1:
             pool.call(*commands[0], timeout=timeout)
@@ -82,8 +82,7 @@ class Publisher:
             if isinstance(reply, ReplyError):
                 raise RedisRefused(f"Some of the messages could not be published: {reply}.", code=reply.code)
 
-    def _push_apart(self, placed: Sequence[Placed], timeout: float) -> None:
-        commands = push_commands(placed)
+    def _push_apart(self, commands: Sequence[Command], timeout: float) -> None:
         replies = self._server.scatter([(_key(command), command) for command in commands], timeout=timeout)
         for reply in replies:
             if isinstance(reply, ReplyError):
