@@ -10,6 +10,7 @@ from celeriac.amqp.connection import Connection
 from celeriac.amqp.errors import Refused
 from celeriac.amqp.location import Location
 from tests.servers.shared import amqp_url
+from tests.servers.vhost import virtual_host
 
 Connect = Callable[[], Connection]
 
@@ -18,6 +19,13 @@ Connect = Callable[[], Connection]
 def location() -> Location:
     """Where the shared server is."""
     return Location.from_url(amqp_url(), {})
+
+
+@pytest.fixture(scope="session")
+def rabbit_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a virtual host in which nothing else happens, and nothing is left behind."""
+    with virtual_host(tmp_path_factory.mktemp("rabbit")) as url:
+        yield url
 
 
 @pytest.fixture

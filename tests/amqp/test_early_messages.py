@@ -1,6 +1,7 @@
 """Messages that a Celery producer put into a queue before their moment."""
 
 import time
+import uuid
 from datetime import UTC, datetime
 
 import pytest
@@ -11,14 +12,18 @@ from celeriac.protocol.amqp_message import WAITED_UNTIL
 from celeriac.protocol.message import Message
 from celeriac.queues import Queue
 from celeriac.testing.conformance.harness import until
-from tests.servers.shared import amqp_url
 
 
 @pytest.fixture
-def broker():
-    broker = AmqpBroker(amqp_url())
+def broker(rabbit_url):
+    broker = AmqpBroker(rabbit_url)
     yield broker
     broker.close()
+
+
+@pytest.fixture
+def queue() -> str:
+    return f"early-{uuid.uuid4()}"
 
 
 def publish(broker, queue: str, *delays: float) -> list[float]:
@@ -37,9 +42,9 @@ def receive_one(consumer) -> Message:
     return envelopes.decode(delivery.envelope)
 
 
-def test_the_last_second_is_waited_for_in_the_node_and_to_the_point(broker, queue_name):
-    consumer = broker.consumer([Queue(queue_name)], node="one@test")
-    moments = publish(broker, queue_name, 0.6, 0.3)
+def test_the_last_second_is_waited_for_in_the_node_and_to_the_point(broker, queue):
+    consumer = broker.consumer([Queue(queue)], node="one@test")
+    moments = publish(broker, queue, 0.6, 0.3)
     for expected in ("1", "0"):
         message = receive_one(consumer)
         assert message.id == expected
@@ -49,26 +54,26 @@ def test_the_last_second_is_waited_for_in_the_node_and_to_the_point(broker, queu
     consumer.close()
 
 
-def test_others_are_not_held_up(broker, queue_name):
-    consumer = broker.consumer([Queue(queue_name)], node="one@test")
-    publish(broker, queue_name, 0.9, 90, -5)
+def test_others_are_not_held_up(broker, queue):
+    consumer = broker.consumer([Queue(queue)], node="one@test")
+    publish(broker, queue, 0.9, 90, -5)
     assert receive_one(consumer).id == "2"
     consumer.close()
 
 
-def test_what_waits_in_the_node_goes_back_with_it(broker, queue_name):
-    consumer = broker.consumer([Queue(queue_name)], node="one@test")
-    publish(broker, queue_name, 0.9)
+def test_what_waits_in_the_node_goes_back_with_it(broker, queue):
+    consumer = broker.consumer([Queue(queue)], node="one@test")
+    publish(broker, queue, 0.9)
     until(lambda: consumer.receive(1, 0.05) or consumer._early.pause(60) < 60)
     consumer.close()
-    other = broker.consumer([Queue(queue_name)], node="two@test")
+    other = broker.consumer([Queue(queue)], node="two@test")
     assert receive_one(other).id == "0"
     other.close()
 
 
-def test_what_waits_longer_leaves_the_queue_and_comes_back_as_it_was(broker, queue_name):
-    consumer = broker.consumer([Queue(queue_name)], node="one@test")
-    [moment] = publish(broker, queue_name, 1.3)
+def test_what_waits_longer_leaves_the_queue_and_comes_back_as_it_was(broker, queue):
+    consumer = broker.consumer([Queue(queue)], node="one@test")
+    [moment] = publish(broker, queue, 1.3)
     assert consumer.receive(1, 0.3) == []
     assert len(consumer._early._waiting) == 0
     message = receive_one(consumer)
@@ -78,20 +83,20 @@ def test_what_waits_longer_leaves_the_queue_and_comes_back_as_it_was(broker, que
     consumer.close()
 
 
-def test_a_clock_that_is_behind_sends_nothing_round_and_round(broker, queue_name, monkeypatch):
-    consumer = broker.consumer([Queue(queue_name)], node="one@test")
-    publish(broker, queue_name, 1.2)
-    until(lambda: not consumer.receive(1, 0.1) and not broker.size(queue_name).ready)
+def test_a_clock_that_is_behind_sends_nothing_round_and_round(broker, queue, monkeypatch):
+    consumer = broker.consumer([Queue(queue)], node="one@test")
+    publish(broker, queue, 1.2)
+    until(lambda: not consumer.receive(1, 0.1) and not broker.size(queue).ready)
     real_time = time.time
     monkeypatch.setattr(time, "time", lambda: real_time() - 3600)
     assert receive_one(consumer).id == "0"
     consumer.close()
 
 
-def test_as_many_as_celery_s_producers_like_may_be_early(broker, queue_name):
-    consumer = broker.consumer([Queue(queue_name)], node="one@test")
-    publish(broker, queue_name, *([90.0] * 1000))
-    until(lambda: consumer.receive(10, 0.2) or broker.size(queue_name).ready == 0)
+def test_as_many_as_celery_s_producers_like_may_be_early(broker, queue):
+    consumer = broker.consumer([Queue(queue)], node="one@test")
+    publish(broker, queue, *([1800.0] * 1000))
+    until(lambda: consumer.receive(10, 0.2) or broker.size(queue).ready == 0)
     until(lambda: consumer.receive(10, 0.1) or not consumer._early._waiting)
     assert len(consumer._flights) == 0
     consumer.close()

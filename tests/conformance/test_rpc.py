@@ -89,6 +89,7 @@ class TestRpcBackend(Storing, Waiting):
             with pytest.raises(NotImplementedError, match=r"sends each result to its caller and keeps none, so .* Set"):
                 attempt()
         self.backend.forget_group("g")
+        assert "to no other" in self.backend.examine()[0].sentence
 
     def test_a_fetch_gets_a_word_in_while_another_thread_waits(self) -> None:
         thread, found = self._wait_in_thread("later")

@@ -119,22 +119,28 @@ def _has_died_elsewhere(headers: Mapping[str, Any]) -> bool:
 
 def plain_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Return headers without what only AMQP's tables have: moments as ISO 8601, decimals and bytes as text."""
-    return {name: value if type(value) in _SCALARS else _plain(value) for name, value in headers.items()}
+    plain = dict(headers)
+    for name in [name for name, value in plain.items() if type(value) not in _SCALARS]:
+        plain[name] = _plain(plain[name])
+    return plain
 
 
 def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return plain_headers(value) if value else {}
+    if kind is list:
+        return [each if type(each) in _SCALARS else _plain(each) for each in value]
     match value:
-        case dict():
-            return plain_headers(value)
-        case list() | tuple():
-            return [each if type(each) in _SCALARS else _plain(each) for each in value]
         case datetime():
             return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
         case bytes() | bytearray() | memoryview():
             return bytes(value).decode("utf-8", "backslashreplace")
         case Decimal():
             return str(value)
-        case str() | int() | float():
+        case tuple():
+            return [_plain(each) for each in value]
+        case str() | int() | float() | None:
             return value
     return repr(value)
 

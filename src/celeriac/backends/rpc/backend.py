@@ -17,6 +17,7 @@ from celeriac.backends.rpc.mailbox import Mailbox
 from celeriac.brokers.amqp.broker import AmqpBroker
 from celeriac.brokers.amqp.pool import ConnectionPool
 from celeriac.brokers.base import Broker
+from celeriac.brokers.remarks import Remark
 from celeriac.exceptions import BackendStoreError, ImproperlyConfigured, OperationalError
 
 __all__ = ["RpcBackend"]
@@ -110,6 +111,14 @@ class RpcBackend(ResultBackend):
 
     def prune(self) -> int:
         return 0
+
+    def examine(self) -> list[Remark]:
+        return [
+            Remark(
+                sentence="rpc:// gives results to the process that published the task and to no other, and keeps no "
+                "groups and chords; take another result_backend to look results up by their id."
+            )
+        ]
 
     @property
     def _own_mailbox(self) -> Mailbox:

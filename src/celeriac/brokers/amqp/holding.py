@@ -117,14 +117,17 @@ class Holder:
 
     def _hand_over(self, flights: Sequence[Flight]) -> bool:
         """Publish copies and wait until they are here; return whether it went well, as far as it is known."""
-        copies = [self._copy(flight) for flight in flights]
+        copies: list[Outgoing] = []
         try:
+            copies += [self._copy(flight) for flight in flights]
             with self._pool.channel(timeout=_PUBLISH_PATIENCE) as channel:
                 receipts = channel.publish(copies, timeout=_PUBLISH_PATIENCE, meanwhile=self._stay_alive)
         except OperationalError as error:
             logger.warning("Deliveries that have been under way for long could not be handed over yet: %s", error)
-            for copy in copies:
-                self._expected.pop(copy.properties.headers[HOLD], None)
+            # Nothing was sent.
+            new = set(flights)
+            self._expected = {key: each for key, each in self._expected.items() if each.flight not in new}
+            self._connection.require_open()
             return False
         for place, reason in receipts.failures.items():
             self._expected.pop(copies[place].properties.headers[HOLD], None)
@@ -153,10 +156,13 @@ class Holder:
     def _queue_for(self, origin: str) -> str:
         name = self._queues.get(origin)
         if name is None:
+            name = f"{HOLD_PREFIX}{uuid.uuid4().hex}"
+            # A refusal closes its channel, and must not close the one on which others are held.
+            channel = self._connection.channel()
+            channel.declare_queue(name, arguments=self._arguments(origin))
+            channel.close()
             if self._channel is None:
                 self._channel = self._connection.channel()
-            name = f"{HOLD_PREFIX}{uuid.uuid4().hex}"
-            self._channel.declare_queue(name, arguments=self._arguments(origin))
             self._channel.consume(name)
             self._queues[origin] = name
         return name

@@ -66,7 +66,9 @@ def check_backend(backend: ResultBackend, *, said: Sequence[Finding] = ()) -> It
     task_id = f"doctor-{uuid4()}"
     try:
         backend.open()
-        refused = backend.store([StoredResult(task_id=task_id, state=states.SUCCESS, document=b"{}", lifetime=60.0)])
+        address = backend.reply_address()
+        result = StoredResult(task_id=task_id, state=states.SUCCESS, document=b"{}", lifetime=60.0, reply_to=address)
+        refused = backend.store([result])
         found = backend.fetch_one(task_id)
         backend.forget([task_id])
     except OperationalError as error:
