@@ -3,7 +3,8 @@
 # Everything is installed below this directory, at the versions of constraints.txt:
 #   .venv         the oldest suitable Python present (3.11 where there is one), Django 5.2: what `demo` and `test` use
 #   .venv-newest  the newest Python present, the newest Django
-#   .venv-peers   a real Celery, Flower and Huey, which interop tests and benchmarks run beside
+#   .venv-peers   a real Celery, Flower and Huey, which interop tests run beside
+#   .venv-bench   an environment for each queue that benchmarks run beside, at the versions of benchmarks/constraints
 #   .node-peer    a client of Celery's for Node.js, for interop tests; only where there is an npm
 #   .venv-docs    Sphinx
 # PYTHON=/path/to/python3 chooses the interpreter of all but .venv-newest, NEWEST_PYTHON=... that one's.
@@ -17,7 +18,7 @@ PYTHON ?= oldest
 NEWEST_PYTHON ?= newest
 # What `make test` runs: folders, files, or anything else that pytest takes.
 TESTS ?= tests
-# Further words for the command: make demo ARGUMENTS="--port 9000", make bench ARGUMENTS="--quick".
+# Further words for the command: make demo ARGUMENTS="--port 9000", make bench ARGUMENTS="--quick --engine redis".
 ARGUMENTS ?=
 
 TOOLS := pytest pytest-django pytest-timeout hypothesis psutil psycopg[binary,pool]
@@ -32,7 +33,7 @@ export CELERIAC_NODE_PEER := $(CURDIR)/.node-peer
 unexport DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test check format bench docs soak clean environment browser tools peers node-peer newest docs-environment
+.PHONY: help demo demo-check test check format bench bench-peers docs soak clean environment browser tools peers node-peer newest docs-environment
 
 help:
 	@echo "make demo    start the example site, a worker and a mail server; prints the address, Ctrl-C ends it"
@@ -40,7 +41,7 @@ help:
 	@echo "make test    lint, types and all tests, on two Pythons (some minutes)"
 	@echo "make check   lint and types only"
 	@echo "make format  let ruff put the code in order"
-	@echo "make bench   celeriac beside its peers, side by side"
+	@echo "make bench   celeriac beside its peers, side by side (long; ARGUMENTS=\"--quick --engine redis\": 5 minutes)"
 	@echo "make docs    build the documentation into site/"
 	@echo "make soak    kill and restart workers hundreds of times (many minutes)"
 	@echo "make clean   remove everything that make made"
@@ -63,8 +64,12 @@ format: tools
 	.venv/bin/python -m ruff check --fix-only .
 	.venv/bin/python -m ruff format .
 
-bench: tools peers
+# Each peer gets an environment of its own first; `make bench-peers` makes them all and does no more.
+bench: tools
 	.venv/bin/python -m benchmarks $(ARGUMENTS)
+
+bench-peers: tools
+	.venv/bin/python -m benchmarks.environments
 
 soak: tools
 	.venv/bin/python -m pytest -m soak --timeout 3600 $(TESTS)
@@ -75,7 +80,7 @@ docs: docs-environment
 	@echo "Built: site/index.html"
 
 clean:
-	rm -rf .venv .venv-newest .venv-peers .venv-docs .venv*.lock .node-peer site build dist
+	rm -rf .venv .venv-newest .venv-peers .venv-bench .venv-docs .venv*.lock .node-peer site build dist
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,103 +1,192 @@
-"""The run: measures what was asked for, side by side, and prints one table."""
+"""The run: measures the sides in turn, round by round, and writes the report."""
 
 import argparse
+import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.figure import Figure, table
-from benchmarks.measures.drain import growth, rates
-from benchmarks.measures.publishing import publishing
-from benchmarks.measures.resting import resting
-from benchmarks.measures.waiting import latency, round_trip
-from benchmarks.raw import RAW
-from benchmarks.side import ENGINES, Side, sides
+from benchmarks.environments import NoEnvironment, prepare
+from benchmarks.floors import FLOORS
+from benchmarks.floors.floor import Floor
+from benchmarks.measure import Measure, NotMeasured
+from benchmarks.measures.drain import DRAIN_OFF, DRAIN_STORED
+from benchmarks.measures.growth import growth
+from benchmarks.measures.publishing import PUBLISHING
+from benchmarks.measures.resting import MEMORY, RESTING
+from benchmarks.measures.waiting import LATENCY, MIXTURE, ROUND_TRIP
+from benchmarks.pace import Pace, find_pace
+from benchmarks.peers import ENGINES, PEERS, Peer
+from benchmarks.plots import plots
+from benchmarks.report import Report
+from benchmarks.results import Results
+from benchmarks.side import ClientFailed, Side
 from benchmarks.sizes import FULL, QUICK, Sizes
+from benchmarks.stores import PostgresStore, RabbitStore, RedisStore, SqliteStore, Store, temporary_directory
+from benchmarks.worker import WorkerEnded
+from tests.servers.rabbit_server import RabbitServer
 
 __all__ = ["main"]
 
-#: Whose ratios are shown, and under which name.
-_PAIRS = {
-    "Huey, defaults of both": ("celeriac", "Huey"),
-    "Huey, both wait for the disk": ("celeriac, synchronous=full", "Huey"),
-    "Huey, fsync off": ("celeriac", "Huey, fsync off"),
-    "Celery": ("celeriac", "Celery"),
-    **{raw: ("celeriac", raw) for raw in RAW.values()},
-}
-
-_PLACES = {
-    "sqlite": "one SQLite file",
-    "redis": "a Redis server of their own that keeps nothing on disk, results in another database of it",
-    "rabbitmq": "classic durable queues of RabbitMQ, results in Redis",
-}
+#: What may go wrong with a peer; it is reported, and the others are measured.
+_TROUBLE = (NotMeasured, ClientFailed, WorkerEnded, TimeoutError, subprocess.CalledProcessError, OSError)
 
 
-def _measures(all_sides: Sequence[Side], sizes: Sizes, engine: str) -> dict[str, Callable[[], list[Figure]]]:
-    # A variant differs in how long a commit waits for the disk: it is measured where commits follow each other.
-    main_sides = [side for side in all_sides if not side.variant]
-    return {
-        "drain": lambda: rates(all_sides, sizes.drain, sizes.rounds, results=True),
-        "drain-off": lambda: rates(all_sides, sizes.drain, sizes.rounds, results=False),
-        "publish": lambda: publishing(all_sides, sizes.publish, sizes.bulk, sizes.rounds, engine=engine),
-        "latency": lambda: latency(main_sides, sizes.latency, sizes.rate, mixed=False),
-        "mixture": lambda: latency(main_sides, sizes.latency, sizes.rate, mixed=True),
-        "round-trip": lambda: round_trip(main_sides, sizes.round_trip),
-        "rest": lambda: resting(main_sides, sizes.idle),
-        "growth": lambda: growth(main_sides[0], sizes.backlogs),
-    }
+class Run:
+    """One run on one engine."""
+
+    def __init__(self, engine: str, sizes: Sizes, store: Callable[[Path], Store]) -> None:
+        self.engine = engine
+        self.sizes = sizes
+        self.results = Results()
+        self._store = store
+        self._paces: dict[str, Pace] = {}
+        self._settings: dict[str, str] = {}
+
+    def measure(self, peers: Sequence[Peer], measures: Sequence[Measure]) -> Report:
+        """Measure them and return the report."""
+        before = machine.load()
+        sides = [side for peer in peers if (side := self._side(peer)) is not None]
+        _say(f"warming up: {', '.join(side.name for side in sides)}")
+        sides = [side for side in sides if self._has_pace(side)]
+        floors = [floor for floor in FLOORS if floor.engine == self.engine]
+        self._settings |= {floor.name: floor.settings for floor in floors}
+        for measure in measures:
+            for number in range(self.sizes.rounds if measure.repeated else 1):
+                began = time.monotonic()
+                if measure is PUBLISHING:
+                    self._look_at_floors(floors)
+                for side in sides:
+                    self._look(measure, side)
+                _say(f"{measure.name}, round {number + 1}: {time.monotonic() - began:.0f} s")
+        return Report(
+            engine=self.engine,
+            sizes=self.sizes,
+            measures=measures,
+            results=self.results,
+            settings=self._settings,
+            versions={side.name: self._paces[side.name].version for side in sides if not side.peer.variant},
+            facts={
+                "machine": machine.describe(),
+                "store": machine.server(self.engine),
+                "load": f"{before} before, {machine.load()} after",
+                "when": time.strftime("%Y-%m-%d %H:%M"),
+            },
+        )
+
+    def _side(self, peer: Peer) -> Side | None:
+        self._settings[peer.name] = peer.settings
+        try:
+            interpreter = prepare(peer.environment) if peer.environment else Path(sys.executable)
+        except NoEnvironment as error:
+            self.results.miss(peer.name, "everything", f"could not be installed: {error}")
+            return None
+        return Side(peer=peer, interpreter=interpreter, store=self._store)
+
+    def _has_pace(self, side: Side) -> bool:
+        try:
+            self._paces[side.name] = find_pace(side)
+        except _TROUBLE as error:
+            self.results.miss(side.name, "everything", f"does not run: {_sentence(error)}")
+            return False
+        return True
+
+    def _look(self, measure: Measure, side: Side) -> None:
+        if (measure.own and side.peer.environment) or (side.peer.variant and not measure.variants):
+            return
+        try:
+            found = measure.look(side, self.sizes, self._paces[side.name])
+        except _TROUBLE as error:
+            self.results.miss(side.name, measure.name, _sentence(error))
+            return
+        self.results.add(measure.name, side.name, found)
+
+    def _look_at_floors(self, floors: Sequence[Floor]) -> None:
+        for floor in floors:
+            with temporary_directory() as directory:
+                store = self._store(Path(directory))
+                try:
+                    found = floor.look(store, self.sizes.publish, self.sizes.bulk)
+                except _TROUBLE as error:
+                    self.results.miss(floor.name, "everything", _sentence(error))
+                    continue
+                finally:
+                    store.close()
+            for name, columns in found.items():
+                self.results.add(name, floor.name, columns)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print."""
-    names = list(_measures([], FULL, "sqlite"))
+    """Measure, print and write."""
+    names = [measure.name for measure in _measures(FULL)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure celeriac beside its peers.")
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"what to measure: {', '.join(names)}; or all")
-    parser.add_argument("--engine", choices=ENGINES, default="sqlite", help="where the messages lie")
-    parser.add_argument("--quick", action="store_true", help="fewer tasks and one round: less exact, a minute or two")
-    parser.add_argument("--million", action="store_true", help="let growth go up to a million waiting tasks")
+    parser.add_argument("--engine", choices=ENGINES, action="append", help="where the messages lie; default: all")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer tasks, one round, fewer variants: less exact, 5 minutes an engine"
+    )
+    parser.add_argument("--peers", metavar="NAME,...", help="only these, by the beginnings of their names")
     parser.add_argument("--rounds", type=int, help="how often drain and publish are repeated")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).parent / "results", help="a folder for the reports"
+    )
     options = parser.parse_args(arguments)
     unknown = [name for name in options.measures if name not in names]
     if unknown:
         parser.error(f"there is no measure {unknown[0]!r}; there are: {', '.join(names)}")
-    found = sides(options.engine)
-    if len({side.module for side in found}) == 1:
-        print("CELERIAC_PEER_PYTHON names no interpreter with peers, so celeriac is measured alone.", file=sys.stderr)
     sizes = QUICK if options.quick else FULL
     if options.rounds:
         sizes = replace(sizes, rounds=options.rounds)
-    if options.million:
-        sizes = replace(sizes, backlogs=(*sizes.backlogs, 1_000_000))
-    _print(found, sizes, options.measures or names, options.engine)
+    measures = [measure for measure in _measures(sizes) if measure.name in (options.measures or names)]
+    for engine in options.engine or ENGINES:
+        peers = [peer for peer in _peers(engine, options.peers) if sizes.thorough or not peer.variant]
+        with ExitStack() as stack:
+            report = Run(engine, sizes, _store(engine, stack)).measure(peers, measures)
+        _write(report, options.output / engine)
 
 
-def _print(found: Sequence[Side], sizes: Sizes, names: Sequence[str], engine: str) -> None:
-    print(machine.describe())
-    print(f"{_versions(found)}; 2 children each, on {_PLACES[engine]}; {machine.load()} before", flush=True)
-    measures = _measures(found, sizes, engine)
-    figures = []
-    for name in names:
-        print(f"measuring: {name} …", file=sys.stderr, flush=True)
-        figures += measures[name]()
-    columns = [side.name for side in found]
-    columns += [raw for raw in RAW.values() if any(raw in figure.values for figure in figures)]
-    pairs = {name: pair for name, pair in _PAIRS.items() if set(pair) <= set(columns)}
-    print(f"\n{table(figures, columns, pairs)}\n")
-    print(f"Medians of {sizes.rounds} rounds (drain, publish); {machine.load()} after.")
-    print(
-        "Ratios above 1: celeriac is ahead. Each is the median of the rounds' own ratios, in which noise cancels out."
-    )
+def _measures(sizes: Sizes) -> tuple[Measure, ...]:
+    return (PUBLISHING, DRAIN_OFF, DRAIN_STORED, LATENCY, ROUND_TRIP, MIXTURE, RESTING, MEMORY, *growth(sizes))
 
 
-def _versions(found: Sequence[Side]) -> str:
-    versions = {}
-    for side in found:
-        if not side.variant:
-            with side.project() as project:
-                versions[side.name] = project.client("publish", 1)["version"]
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
+def _peers(engine: str, names: str | None) -> list[Peer]:
+    wanted = tuple(name.strip().lower() for name in names.split(",")) if names else ("",)
+    return [peer for peer in PEERS if engine in peer.engines and peer.name.lower().startswith(wanted)]
 
 
-if __name__ == "__main__":
-    main()
+def _store(engine: str, stack: ExitStack) -> Callable[[Path], Store]:
+    if engine == "rabbitmq":
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="celeriac-benchmark-"))
+        return partial(RabbitStore, server=stack.enter_context(RabbitServer(Path(directory))))
+    stores: dict[str, Callable[[Path], Store]] = {
+        "sqlite": SqliteStore,
+        "redis": RedisStore,
+        "postgresql": PostgresStore,
+    }
+    return stores[engine]
+
+
+def _write(report: Report, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    files = {"report.md": report.text(), "report.json": report.data(), **plots(report)}
+    for name, text in files.items():
+        (directory / name).write_text(text)
+    print(report.text())
+    _say(f"written: {directory}/ ({', '.join(files)})")
+
+
+def _sentence(error: BaseException) -> str:
+    """Return one line about it."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"its preparation failed: {(error.stderr or b'').decode(errors='replace').strip()[-300:]}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

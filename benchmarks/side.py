@@ -1,45 +1,45 @@
-"""A side: one queue to be measured, with how to run its programs and look into its store."""
+"""A side: one peer on one engine, with how to run its programs."""
 
 import json
 import os
 import subprocess
-import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.stores import RabbitStore, RedisStore, SqliteStore, Store, temporary_directory
+from benchmarks.peers import Peer
+from benchmarks.stores import Store, temporary_directory
 from benchmarks.worker import Worker
 
-__all__ = ["ENGINES", "Project", "Side", "sides"]
+__all__ = ["ClientFailed", "Project", "Side"]
 
-_HERE = Path(__file__).parent
-#: Children of every worker.
-CHILDREN = 2
-#: What can be measured.
-ENGINES = ("sqlite", "redis", "rabbitmq")
+#: What the sides' own interpreters run.
+_TASKS = Path(__file__).parent / "tasks"
+#: Seconds until the first task of a worker must have run, and the time between two looks.
+START = 30.0
+_LOOK = 0.005
+
+
+class ClientFailed(Exception):  # noqa: N818 - it says what happened
+    """A producer has failed; the text is the last line it said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One queue."""
+    """One peer, ready to be measured."""
 
-    name: str
-    interpreter: str
-    #: The module with its tasks.
-    module: str
-    #: What its worker is started by, after the interpreter.
-    worker: tuple[str, ...]
+    peer: Peer
+    interpreter: Path
     #: Makes an empty store in a folder.
     store: Callable[[Path], Store]
-    environment: tuple[tuple[str, str], ...] = ()
-    #: Its uppermost process does work of its own for each task.
-    has_node: bool = False
-    #: Measured only where the settings it differs in can matter.
-    variant: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return self.peer.name
 
     @contextmanager
     def project(self, *, results: bool = True) -> "Iterator[Project]":
@@ -56,116 +56,75 @@ class Project:
     """A queue in a folder of its own."""
 
     def __init__(self, side: Side, store: Store, *, results: bool) -> None:
-        self.side = side
-        self._store = store
-        self._log = store.directory / "worker.log"
+        self.store = store
+        self._side = side
         self._environment = {
             **os.environ,
-            **dict(side.environment),
+            **dict(side.peer.variables),
             **store.environment(),
-            "BENCHMARK_DIRECTORY": str(store.directory),
             "BENCHMARK_RESULTS": "on" if results else "off",
-            # A peer's worker looks for the tasks there.
-            "PYTHONPATH": os.pathsep.join([str(_HERE), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join([str(_TASKS), os.environ.get("PYTHONPATH", "")]),
         }
+        for words in side.peer.prepare:
+            subprocess.run(self._command(words), cwd=_TASKS, env=self._environment, check=True, capture_output=True)
 
-    def fill(self, count: int) -> None:
-        """Publish a backlog, which is not measured: without waiting for the disk."""
-        self.client("fill", count, environment={"BENCHMARK_FSYNC": "off", "BENCHMARK_SYNCHRONOUS": "normal"})
-
-    def client(self, command: str, *numbers: int, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def client(self, command: str, *numbers: int, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Run ``client`` and return what it printed."""
         completed = subprocess.run(
-            [self.side.interpreter, "client.py", self.side.module, command, *map(str, numbers)],
-            cwd=_HERE,
-            env=self._environment | dict(environment or {}),
-            stdout=subprocess.PIPE,
-            check=True,
+            [str(self._side.interpreter), "client.py", self._side.peer.module, command, *map(str, numbers)],
+            cwd=_TASKS,
+            env=self._environment | dict(variables or {}),
+            capture_output=True,
+            check=False,
             text=True,
         )
-        found: dict[str, Any] = json.loads(completed.stdout)
+        if completed.returncode:
+            raise ClientFailed(f"its producer failed: {(completed.stderr.strip().splitlines() or ['?'])[-1][-300:]}")
+        found: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
         return found
 
+    def fill(self, warm: int, count: int, behind: int = 0) -> None:
+        """Publish a backlog, which is not measured: without waiting for the disk."""
+        fast = {"BENCHMARK_FSYNC": "off", "BENCHMARK_SYNCHRONOUS": "normal"}
+        self.client("fill", warm, count, behind, variables=fast)
+
+    def forget_marks(self) -> None:
+        """Have no mark reached."""
+        for file in self.store.directory.glob("mark-*"):
+            file.unlink()
+
     @contextmanager
-    def worker(self) -> Iterator[Worker]:
-        """Run a worker with two children."""
-        queue = self._environment.get("BENCHMARK_QUEUE")
-        which = ["-Q", queue] if queue else []
-        worker = Worker([self.side.interpreter, *self.side.worker, *which], _HERE, self._environment, self._log)
+    def worker(self, *, nodes: int = 1, queues: int = 0) -> Iterator[Worker]:
+        """Run a worker with two processes that execute tasks; several nodes are several of them."""
+        words = [*self._side.peer.worker]
+        if queues:
+            words += ["-Q", ",".join(f"{self.store.queue}-{number}" for number in range(queues))]
+        worker = Worker(
+            self._command(words),
+            copies=self._side.peer.copies * nodes,
+            directory=_TASKS,
+            environment=self._environment,
+            log=self.store.directory / "worker.log",
+        )
         try:
             yield worker
         finally:
             worker.stop()
 
-    def span(self) -> int:
-        """Return how many calls have not ended, as nearly as can be told quickly; 0 only when all have."""
-        return self._store.left()
+    def wait_for_mark(self, worker: Worker, name: str, patience: float = START) -> float:
+        """Return when the mark was reached, on the monotonic clock."""
+        file = self.store.directory / f"mark-{name}"
+        deadline = time.monotonic() + patience
+        while True:
+            noted = file.read_text() if file.exists() else ""
+            if noted.endswith("\n"):
+                return float(noted)
+            worker.check()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"its worker has not got on within {patience:g} s: {worker.last_words()}")
+            time.sleep(_LOOK)
 
-
-def sides(engine: str) -> list[Side]:
-    """Return celeriac, and the peers that are there, on one of ``ENGINES``."""
-    return {"sqlite": _on_sqlite, "redis": _on_redis, "rabbitmq": _on_rabbitmq}[engine]()
-
-
-def _celeriac(store: Callable[[Path], Store], **environment: str) -> Side:
-    worker = ("-m", "celeriac", "-A", "tasks_celeriac", "worker", "-c", str(CHILDREN), "-l", "WARNING")
-    return Side(
-        name="celeriac",
-        interpreter=sys.executable,
-        module="tasks_celeriac",
-        worker=worker,
-        store=store,
-        has_node=True,
-        environment=tuple(environment.items()),
-    )
-
-
-def _huey(store: Callable[[Path], Store], **environment: str) -> list[Side]:
-    consumer = ("-m", "huey.bin.huey_consumer", "tasks_huey.huey", "-w", str(CHILDREN), "-k", "process", "-q")
-    return _peer("Huey", "tasks_huey", consumer, store, environment)
-
-
-def _celery(store: Callable[[Path], Store]) -> list[Side]:
-    worker = ("-m", "celery", "-A", "tasks_celery", "worker", "-c", str(CHILDREN), "-l", "WARNING")
-    return _peer("Celery", "tasks_celery", worker, store, {})
-
-
-def _peer(
-    name: str, module: str, worker: tuple[str, ...], store: Callable[[Path], Store], environment: Mapping[str, str]
-) -> list[Side]:
-    interpreter = os.environ.get("CELERIAC_PEER_PYTHON", "")
-    if not interpreter:
-        return []
-    return [
-        Side(
-            name=name,
-            interpreter=interpreter,
-            module=module,
-            worker=worker,
-            store=store,
-            environment=tuple(environment.items()),
-        )
-    ]
-
-
-def _on_sqlite() -> list[Side]:
-    own, peers = partial(SqliteStore, table="message"), partial(SqliteStore, table="task")
-    celeriac = _celeriac(own, BENCHMARK_SYNCHRONOUS="normal")
-    full = _celeriac(own, BENCHMARK_SYNCHRONOUS="full")
-    huey = _huey(peers, BENCHMARK_FSYNC="default")
-    off = _huey(peers, BENCHMARK_FSYNC="off")
-    return [
-        celeriac,
-        replace(full, name="celeriac, synchronous=full", variant=True),
-        *huey,
-        *(replace(side, name="Huey, fsync off", variant=True) for side in off),
-    ]
-
-
-def _on_redis() -> list[Side]:
-    lists = partial(RedisStore, queue="celery")
-    return [_celeriac(lists), *_celery(lists), *_huey(partial(RedisStore, queue="huey.redis.benchmark"))]
-
-
-def _on_rabbitmq() -> list[Side]:
-    return [_celeriac(RabbitStore), *_celery(RabbitStore)]
+    def _command(self, words: list[str] | tuple[str, ...]) -> list[str]:
+        """Return a peer's words as a command: a program of its environment, and the store's addresses filled in."""
+        program, *others = (word.format(**self._environment) for word in words)
+        return [str(self._side.interpreter.with_name(program)), *others]

@@ -1,32 +1,28 @@
-"""Where the messages of a measurement lie: made empty, looked into while a worker works, and taken away.
+"""Where the messages of a measurement lie: made empty, and taken away after it."""
 
-How much is left of a backlog is asked many times a second, so it has to be quick at any length. A server cannot say
-quickly which messages are taken and not done; there the backlog ends with a mark, a task that writes a file.
-"""
-
+import itertools
 import os
 import secrets
-import socket
-import sqlite3
-import subprocess
 import tempfile
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
-import redis
+import psutil
+import psycopg
 
-from celeriac.brokers.base import Broker
-from celeriac.engines import broker_from_url
+from benchmarks.processes import cpu_seconds
+from tests.servers.rabbit_server import RabbitServer
+from tests.servers.redis_server import RedisServer
 
-__all__ = ["RabbitStore", "RedisStore", "SqliteStore", "Store", "free_port"]
+__all__ = ["PostgresStore", "RabbitStore", "RedisStore", "SqliteStore", "Store", "temporary_directory"]
 
-#: The server that is used, not started; its queues have names of their own and are deleted.
-RABBITMQ = os.environ.get("CELERIAC_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672//")
-#: Seconds a server may take to start.
-_PATIENCE = 10.0
+#: The PostgreSQL server that is used, not started: a database is made in it and dropped.
+POSTGRES = os.environ.get("CELERIAC_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+#: A server that keeps nothing on disk: what is compared is what the queues make of it.
+_IN_MEMORY = {"appendonly": "no"}
+
+_numbers = itertools.count(1)
 
 
 class Store(ABC):
@@ -34,123 +30,96 @@ class Store(ABC):
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        #: For queues that may choose their name.
+        self.queue = f"benchmark-{os.getpid()}-{next(_numbers)}"
 
     @abstractmethod
+    def urls(self) -> tuple[str, str]:
+        """Return where the messages are, and the results."""
+
     def environment(self) -> dict[str, str]:
         """Return what tells producers and workers where it is."""
+        broker, results = self.urls()
+        return {
+            "BENCHMARK_BROKER": broker,
+            "BENCHMARK_RESULT_BACKEND": results,
+            "BENCHMARK_QUEUE": self.queue,
+            "BENCHMARK_DIRECTORY": str(self.directory),
+        }
 
-    @abstractmethod
-    def left(self) -> int:
-        """Return how many calls have not ended, as nearly as can be told quickly; 0 only when all have."""
+    def cpu(self) -> float | None:
+        """Return the seconds of CPU its servers have used; None where there is no server."""
+        return None
 
     def close(self) -> None:
         """Take it away."""
 
 
 class SqliteStore(Store):
-    """A file; ``table`` is where waiting and running calls are, in the order of their ``id``."""
+    """A file."""
 
-    def __init__(self, directory: Path, table: str) -> None:
-        super().__init__(directory)
-        self._file = directory / "queue.sqlite3"
-        self._table = table
-
-    def environment(self) -> dict[str, str]:
-        return {"BENCHMARK_BROKER": f"sqlite:///{self._file}", "BENCHMARK_RESULT_BACKEND": f"sqlite:///{self._file}"}
-
-    def left(self) -> int:
-        with closing(sqlite3.connect(self._file, timeout=10)) as connection:
-            (span,) = connection.execute(
-                f"SELECT (SELECT max(id) FROM {self._table}) - (SELECT min(id) FROM {self._table}) + 1"
-            ).fetchone()
-        return int(span or 0)
+    def urls(self) -> tuple[str, str]:
+        url = f"sqlite:///{self.directory / 'queue.sqlite3'}"
+        return url, url
 
 
-class _MarkedStore(Store):
-    """A store whose backlogs end with a mark."""
-
-    def environment(self) -> dict[str, str]:
-        return {"BENCHMARK_MARK": str(self.directory / "mark")}
-
-    def left(self) -> int:
-        return self._ready() + (0 if (self.directory / "mark").exists() else 1)
-
-    @abstractmethod
-    def _ready(self) -> int:
-        """Return how many messages wait in the queue."""
-
-
-class RedisStore(_MarkedStore):
-    """A Redis server started for this, in memory only; ``queue`` is the list's key."""
-
-    def __init__(self, directory: Path, queue: str) -> None:
-        super().__init__(directory)
-        self._queue = queue
-        self._port = free_port()
-        options = {"port": self._port, "dir": directory, "save": "", "appendonly": "no", "loglevel": "warning"}
-        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        self._server = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)
-        self._client = redis.Redis(port=self._port)
-        _wait_for(self._client.ping)
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return self._port
-
-    def environment(self) -> dict[str, str]:
-        url = f"redis://127.0.0.1:{self._port}"
-        urls = {"BENCHMARK_BROKER": f"{url}/0", "BENCHMARK_RESULT_BACKEND": f"{url}/1"}
-        return {**super().environment(), **urls}
-
-    def close(self) -> None:
-        self._client.close()
-        self._server.terminate()
-        self._server.wait()
-
-    def _ready(self) -> int:
-        return int(self._client.llen(self._queue))
-
-
-class RabbitStore(_MarkedStore):
-    """A queue of a RabbitMQ server, with results in a Redis server started for this."""
+class RedisStore(Store):
+    """A Redis server started for this, in memory only; results in another database of it."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        self._queue = f"benchmark-{secrets.token_hex(4)}"
-        self._results = RedisStore(directory, "unused")
-        self._broker: Broker = broker_from_url(RABBITMQ)
+        self.server = RedisServer(directory / "redis", settings=_IN_MEMORY)
+        self.server.start()
 
-    def environment(self) -> dict[str, str]:
-        return {**self._results.environment(), "BENCHMARK_BROKER": RABBITMQ, "BENCHMARK_QUEUE": self._queue}
+    def urls(self) -> tuple[str, str]:
+        url = f"redis://127.0.0.1:{self.server.port}"
+        return f"{url}/0", f"{url}/1"
+
+    def cpu(self) -> float:
+        return cpu_seconds(psutil.Process(self.server.pid))
 
     def close(self) -> None:
-        self._broker.delete(self._queue)
-        self._broker.close()
+        self.server.close()
+
+
+class RabbitStore(Store):
+    """Queues of a RabbitMQ server of this run, with results in a Redis server started for this."""
+
+    def __init__(self, directory: Path, server: RabbitServer) -> None:
+        super().__init__(directory)
+        self.server = server
+        self._results = RedisStore(directory)
+
+    def urls(self) -> tuple[str, str]:
+        return self.server.url, self._results.urls()[1]
+
+    def cpu(self) -> float:
+        return cpu_seconds(psutil.Process(self.server.pid)) + self._results.cpu()
+
+    def close(self) -> None:
         self._results.close()
 
-    def _ready(self) -> int:
-        return self._broker.size(self._queue).ready or 0
 
+class PostgresStore(Store):
+    """A database of a PostgreSQL server. Its processes serve others too, so their CPU is not known."""
 
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._name = f"benchmark_{secrets.token_hex(4)}"
+        self._do("CREATE")
 
+    def urls(self) -> tuple[str, str]:
+        url = urlunsplit(urlsplit(POSTGRES)._replace(path=f"/{self._name}"))
+        return url, url
 
-def _wait_for(action: Callable[[], object]) -> None:
-    """Call it until it no longer fails."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        with suppress(redis.ConnectionError):
-            action()
-            return
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"The server has not started within {_PATIENCE:g} s.")
-        time.sleep(0.02)
+    def close(self) -> None:
+        self._do("DROP", "WITH (FORCE)")
+
+    def _do(self, verb: str, option: str = "") -> None:
+        with psycopg.connect(POSTGRES, autocommit=True) as connection:
+            connection.execute(f"{verb} DATABASE {self._name} {option}".encode())
 
 
 def temporary_directory() -> "tempfile.TemporaryDirectory[str]":
     """Return a folder for one measurement."""
-    return tempfile.TemporaryDirectory(prefix="celeriac-benchmark-")
+    return tempfile.TemporaryDirectory(prefix="celeriac-benchmark-", ignore_cleanup_errors=True)

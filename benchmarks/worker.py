@@ -3,53 +3,89 @@
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-__all__ = ["Worker"]
+from benchmarks.processes import cpu_seconds
 
-#: Seconds it may take to end before it is killed.
-_PATIENCE = 20.0
+__all__ = ["Worker", "WorkerEnded"]
+
+#: Seconds its processes have to be gone in.
+_PATIENCE = 5.0
+
+
+class WorkerEnded(Exception):  # noqa: N818 - it says what happened
+    """A worker is not there any more; the text is the end of its log."""
 
 
 class Worker:
-    """A worker and everything below it."""
+    """One or several equal commands and everything below them."""
 
-    def __init__(self, command: Sequence[str], directory: Path, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], *, copies: int, directory: Path, environment: Mapping[str, str], log: Path
+    ) -> None:
         self._log = log
         self.started_at = time.monotonic()
         with log.open("w") as output:
-            self._process = subprocess.Popen(
-                command, cwd=directory, env=environment, stdout=output, stderr=subprocess.STDOUT
-            )
-        self._top = psutil.Process(self._process.pid)
+            self._commands = [
+                subprocess.Popen(
+                    command,
+                    cwd=directory,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+                for _ in range(copies)
+            ]
+        self._tops = [psutil.Process(process.pid) for process in self._commands]
 
     def check(self) -> None:
-        """Fail with its log if it has ended."""
-        if self._process.poll() is not None:
-            raise RuntimeError(f"The worker has ended:\n{self._log.read_text()}")
+        """Fail with the end of its log if it has ended."""
+        if any(process.poll() is not None for process in self._commands):
+            raise WorkerEnded(f"its worker has ended: {self.last_words()}")
+
+    def last_words(self) -> str:
+        """Return the end of its log, in one line."""
+        lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
+        return " / ".join(lines[-3:])[-400:]
 
     def cpu(self) -> dict[str, float]:
-        """Return the seconds of CPU that its processes have used, by their role."""
-        seconds: dict[str, float] = {}
+        """Return the seconds of CPU that its processes have used, dead children of theirs included, by role.
+
+        ``node`` are the processes that were started, ``children`` those below them.
+        """
+        seconds = {"node": 0.0, "children": 0.0}
         for role, process in self._processes():
-            times = process.cpu_times()
-            seconds[role] = seconds.get(role, 0.0) + times.user + times.system
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                seconds[role] += cpu_seconds(process)
+                seconds["children"] += times.children_user + times.children_system
         return seconds
 
     def memory(self) -> float:
         """Return the megabytes of all its processes, shared pages counted once (PSS)."""
-        return sum(process.memory_full_info().pss for _, process in self._processes()) / 1e6
+        total = 0
+        for _, process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_full_info().pss
+        return total / 1e6
 
     def _processes(self) -> list[tuple[str, psutil.Process]]:
-        return [("node", self._top), *(("children", process) for process in self._top.children(recursive=True))]
+        found = []
+        for top in self._tops:
+            with suppress(psutil.NoSuchProcess):
+                found += [("node", top), *(("children", process) for process in top.children(recursive=True))]
+        return found
 
     def stop(self) -> None:
-        """Ask it to end, and kill what is left."""
+        """Kill all of it: what it would put in order goes away with the store."""
         family = [process for _, process in self._processes()]
-        self._process.terminate()
-        _, alive = psutil.wait_procs(family, timeout=_PATIENCE)
-        for process in alive:
-            process.kill()
-        self._process.wait()
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=_PATIENCE)
+        for command in self._commands:
+            command.wait()

@@ -1,73 +1,100 @@
-"""How fast a worker with two children works off what waits: no-op tasks with two small integers."""
+"""How fast a worker works off what waits: no-op tasks with two small integers."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
-from benchmarks.figure import Figure
-from benchmarks.side import Side
+from benchmarks.measure import Column, Measure, NotMeasured
+from benchmarks.pace import Pace
+from benchmarks.side import Project, Side
+from benchmarks.sizes import Sizes
+from benchmarks.worker import Worker
 
-__all__ = ["Drain", "drain", "growth", "rates"]
+__all__ = ["DRAIN_OFF", "DRAIN_STORED", "Used", "between_marks", "used_since"]
 
-#: Seconds between two looks at what is left.
-_LOOK = 0.01
+#: Seconds in which a worker settles what it had in hand at the last mark.
+_SETTLING = 0.1
+#: A side that is so many times slower than it seemed has stopped.
+_MARGIN = 20.0
 
 
-class Drain(NamedTuple):
-    """One backlog worked off, from the first task that ended to the last."""
+class Used(NamedTuple):
+    """What the calls between two marks took."""
 
     #: Tasks a second.
     rate: float
-    #: Microseconds of CPU a task, by role of the process.
-    cpu: dict[str, float]
+    #: Microseconds of CPU a task: of the processes that were started, of those below, and of the servers.
+    node: float
+    children: float
+    server: float | None
+
+    @property
+    def cpu(self) -> float:
+        """Microseconds of CPU a task of all processes of the worker."""
+        return self.node + self.children
+
+    def values(self) -> dict[str, float]:
+        """Return them by column."""
+        found = {"rate": self.rate, "cpu": self.cpu}
+        return found if self.server is None else {**found, "server": self.server}
 
 
-def drain(side: Side, count: int, *, results: bool) -> Drain:
-    """Let a new worker work off a backlog."""
+def between_marks(project: Project, worker: Worker, count: int, patience: float) -> Used:
+    """Wait for both marks of a backlog, between which so many calls stand."""
+    began = project.wait_for_mark(worker, "first", patience)
+    cpu, server = worker.cpu(), project.store.cpu()
+    ended = project.wait_for_mark(worker, "last", patience)
+    return used_since(project, worker, cpu, server, count, ended - began)
+
+
+def used_since(
+    project: Project, worker: Worker, cpu: Mapping[str, float], server: float | None, count: int, seconds: float
+) -> Used:
+    """Return what so many calls took in so many seconds, since the CPU of worker and server was looked at."""
+    time.sleep(_SETTLING)
+    cpu_after, server_after = worker.cpu(), project.store.cpu()
+    each = 1e6 / count
+    used = {role: (cpu_after[role] - cpu[role]) * each for role in cpu}
+    served = None if server is None or server_after is None else (server_after - server) * each
+    return Used(count / max(seconds, 1e-6), used["node"], used["children"], served)
+
+
+def _drain(side: Side, sizes: Sizes, pace: Pace, *, results: bool) -> dict[str, float]:
+    if results and "fetch" not in pace.can:
+        raise NotMeasured("no results")
+    warm = min(sizes.drain, max(50, int(pace.drain * sizes.drain_warm_seconds)))
+    count = min(sizes.drain, max(100, int(pace.drain * sizes.drain_seconds)))
     with side.project(results=results) as project:
-        project.fill(count)
+        project.fill(warm, count)
         with project.worker() as worker:
-            left = waiting = project.span()
-            while left == waiting:
-                time.sleep(_LOOK)
-                worker.check()
-                left = project.span()
-            began, cpu_before = time.monotonic(), worker.cpu()
-            first = left
-            while left:
-                time.sleep(_LOOK)
-                worker.check()
-                left = project.span()
-            seconds = time.monotonic() - began
-            cpu_after = worker.cpu()
-    used = {role: (cpu_after[role] - cpu_before[role]) / first * 1e6 for role in cpu_before}
-    return Drain(first / seconds, used)
+            patience = 15.0 + _MARGIN * (warm + count) / pace.drain
+            used = between_marks(project, worker, count, patience)
+    pace.drain = used.rate
+    found = used.values()
+    return {**found, "node": used.node} if not side.peer.environment else found
 
 
-def rates(sides: Sequence[Side], count: int, rounds: int, *, results: bool) -> list[Figure]:
-    """Measure the sides in turn, round by round."""
-    name = f"drain, results {'stored' if results else 'off'}"
-    rate = Figure(name=name, unit="tasks/s")
-    cpu = Figure(name=f"{name}: CPU of all processes", unit="µs/task", more_is_better=False)
-    node = Figure(name=f"{name}: CPU of the node process alone", unit="µs/task", more_is_better=False)
-    for _ in range(rounds):
-        for side in sides:
-            found = drain(side, count, results=results)
-            rate.add(side.name, found.rate)
-            cpu.add(side.name, sum(found.cpu.values()))
-            if side.has_node:
-                node.add(side.name, found.cpu["node"])
-    return [rate, cpu, node]
+_COLUMNS = (
+    Column(name="rate", unit="tasks/s", more_is_better=True),
+    Column(name="cpu", unit="CPU µs/task, all its processes"),
+    Column(name="server", unit="CPU µs/task, server"),
+    Column(name="node", unit="CPU µs/task, node alone"),
+)
 
-
-def growth(side: Side, backlogs: Sequence[int]) -> list[Figure]:
-    """Measure whether a longer backlog makes a task more expensive."""
-    figures = []
-    for count in backlogs:
-        found = drain(side, count, results=True)
-        name = f"drain of {count:,} waiting tasks, results stored"
-        figures.append(Figure(name=name, unit="tasks/s"))
-        figures[-1].add(side.name, found.rate)
-        figures.append(Figure(name=f"{name}: CPU", unit="µs/task", more_is_better=False))
-        figures[-1].add(side.name, sum(found.cpu.values()))
-    return figures
+DRAIN_OFF = Measure(
+    name="drain-off",
+    title="Working off a backlog, results off",
+    columns=_COLUMNS,
+    look=partial(_drain, results=False),
+    repeated=True,
+    variants=True,
+)
+DRAIN_STORED = Measure(
+    name="drain",
+    title="Working off a backlog, results stored",
+    columns=_COLUMNS,
+    look=partial(_drain, results=True),
+    repeated=True,
+    variants=True,
+)

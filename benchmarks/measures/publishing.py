@@ -1,32 +1,49 @@
-"""How fast one process publishes, beside the store's own client doing the least that has to be done."""
+"""How fast one process publishes."""
 
-from collections.abc import Sequence
+from benchmarks.measure import Column, Measure
+from benchmarks.pace import Pace
+from benchmarks.side import Project, Side
+from benchmarks.sizes import Sizes
 
-from benchmarks.figure import Figure
-from benchmarks.raw import RAW, raw_rate
-from benchmarks.side import Side
+__all__ = ["PUBLISHING"]
 
-__all__ = ["publishing"]
+#: As in ``client``.
+_WARM = 200
 
 
-def publishing(sides: Sequence[Side], count: int, bulk: int, rounds: int, *, engine: str) -> list[Figure]:
-    """Measure publishing one at a time, and in bulk where there is a way to."""
-    rate = Figure(name="publish one at a time", unit="per second")
-    cpu = Figure(name="publish one at a time: CPU", unit="µs", more_is_better=False)
-    many = Figure(name="publish in bulk", unit="per second")
-    many_cpu = Figure(name="publish in bulk: CPU", unit="µs", more_is_better=False)
-    for _ in range(rounds):
-        raw = raw_rate(engine, count)
-        if raw is not None:
-            rate.add(RAW[engine], raw)
-        for side in sides:
-            with side.project() as project:
-                found = project.client("publish", count)
-            rate.add(side.name, found["rate"])
-            cpu.add(side.name, found["cpu"])
-        own = sides[0]
-        with own.project() as project:
-            found = project.client("publish_many", bulk)
-        many.add(own.name, found["rate"])
-        many_cpu.add(own.name, found["cpu"])
-    return [rate, cpu, many, many_cpu]
+def _publish(side: Side, sizes: Sizes, pace: Pace) -> dict[str, float]:
+    count = min(sizes.publish, max(100, int(pace.publish * sizes.publish_seconds)))
+    with side.project() as project:
+        found = _timed(project, "publish", count)
+    pace.publish = found["rate"]
+    if "publish_many" in pace.can:
+        bulk = min(sizes.bulk, int(pace.publish * 20))
+        with side.project() as project:
+            found |= {f"bulk-{name}": value for name, value in _timed(project, "publish_many", bulk).items()}
+    return found
+
+
+def _timed(project: Project, command: str, count: int) -> dict[str, float]:
+    before = project.store.cpu()
+    found = project.client(command, count)
+    after = project.store.cpu()
+    if before is not None and after is not None:
+        found["server"] = (after - before) / (count + _WARM) * 1e6
+    return found
+
+
+PUBLISHING = Measure(
+    name="publish",
+    title="Publishing, one process",
+    columns=(
+        Column(name="rate", unit="one by one, calls/s", more_is_better=True),
+        Column(name="cpu", unit="CPU µs/call"),
+        Column(name="server", unit="server's CPU µs/call"),
+        Column(name="bulk-rate", unit="in bulk, calls/s", more_is_better=True),
+        Column(name="bulk-cpu", unit="in bulk, CPU µs/call", digits=1),
+        Column(name="bulk-server", unit="in bulk, server's CPU µs/call", digits=1),
+    ),
+    look=_publish,
+    repeated=True,
+    variants=True,
+)

@@ -1,34 +1,71 @@
-"""What a worker costs that has nothing to do, and how soon it works."""
+"""What a worker costs that has nothing to do, how soon it works, and what it keeps in memory."""
 
 import time
-from collections.abc import Sequence
 
-from benchmarks.figure import Figure
+from benchmarks.measure import Column, Measure
+from benchmarks.pace import Pace
 from benchmarks.side import Side
+from benchmarks.sizes import Sizes
 
-__all__ = ["resting"]
+__all__ = ["MEMORY", "RESTING"]
 
-#: Seconds it may take until its first task has ended.
-_PATIENCE = 30.0
+#: Seconds a worker has to become quiet.
+_QUIET = 1.5
 
 
-def resting(sides: Sequence[Side], seconds: float) -> list[Figure]:
-    """Measure start, idle CPU and memory with two children."""
-    start = Figure(name="from the worker's start to its first task's end", unit="s", more_is_better=False, digits=2)
-    idle = Figure(name="idle CPU of all processes", unit="% of a core", more_is_better=False, digits=2)
-    memory = Figure(name="memory of all processes (PSS)", unit="MB", more_is_better=False)
-    for side in sides:
+def _rest(side: Side, sizes: Sizes, _: Pace) -> dict[str, float]:
+    with side.project() as project:
+        project.fill(0, 0)
+        with project.worker() as worker:
+            found = {"start": project.wait_for_mark(worker, "first") - worker.started_at}
+            time.sleep(_QUIET)
+            found["memory"] = worker.memory()
+            cpu, server, began = sum(worker.cpu().values()), project.store.cpu(), time.monotonic()
+            time.sleep(sizes.idle)
+            seconds, server_after = time.monotonic() - began, project.store.cpu()
+            found["idle"] = (sum(worker.cpu().values()) - cpu) / seconds * 100
+            if server is not None and server_after is not None:
+                found["server"] = (server_after - server) / seconds * 100
+    return found
+
+
+def _memory(side: Side, sizes: Sizes, pace: Pace) -> dict[str, float]:
+    found = {}
+    if sizes.memory / pace.drain + sizes.memory / pace.fill < sizes.memory_seconds:
         with side.project() as project:
-            project.fill(1)
+            project.fill(0, sizes.memory)
             with project.worker() as worker:
-                while project.span() and time.monotonic() - worker.started_at < _PATIENCE:
-                    time.sleep(0.005)
-                    worker.check()
-                start.add(side.name, time.monotonic() - worker.started_at)
-                time.sleep(2.0)
-                before, began = sum(worker.cpu().values()), time.monotonic()
-                time.sleep(seconds)
-                used = sum(worker.cpu().values()) - before
-                idle.add(side.name, used / (time.monotonic() - began) * 100)
-                memory.add(side.name, worker.memory())
-    return [start, idle, memory]
+                project.wait_for_mark(worker, "last", sizes.memory_seconds * 2)
+                time.sleep(_QUIET)
+                found["worked"] = worker.memory()
+    if "publish_later" in pace.can and sizes.delayed / pace.fill < sizes.memory_seconds:
+        with side.project() as project:
+            project.client("later", sizes.delayed)
+            project.fill(0, 0)
+            with project.worker() as worker:
+                project.wait_for_mark(worker, "last", sizes.memory_seconds * 2)
+                time.sleep(_QUIET)
+                found["delayed"] = worker.memory()
+    return found
+
+
+RESTING = Measure(
+    name="rest",
+    title="A worker that has nothing to do",
+    columns=(
+        Column(name="start", unit="from its start to its first task, s", digits=2),
+        Column(name="memory", unit="memory (PSS) of all processes, MB"),
+        Column(name="idle", unit="CPU of all processes, % of a core", digits=2),
+        Column(name="server", unit="CPU of the server, % of a core", digits=2),
+    ),
+    look=_rest,
+)
+MEMORY = Measure(
+    name="memory",
+    title="Memory (PSS) of all processes of a worker",
+    columns=(
+        Column(name="worked", unit="after {memory:,} tasks, MB"),
+        Column(name="delayed", unit="with {delayed:,} delayed tasks, MB"),
+    ),
+    look=_memory,
+)

@@ -1,37 +1,48 @@
 """How long a call waits: for its start on a worker with nothing to do, and for its result."""
 
-from collections.abc import Sequence
+from functools import partial
 
-from benchmarks.figure import Figure, percentile
+from benchmarks.measure import Column, Measure, NotMeasured, percentile
+from benchmarks.pace import Pace
 from benchmarks.side import Side
+from benchmarks.sizes import Sizes
 
-__all__ = ["latency", "round_trip"]
+__all__ = ["LATENCY", "MIXTURE", "ROUND_TRIP"]
 
 #: Of so many calls one runs for a second, in the mixture.
 _LONG_EVERY = 100
-_SHARES = {"p50": 0.5, "p99": 0.99, "longest": 1.0}
+_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "longest": 1.0}
 
 
-def latency(sides: Sequence[Side], count: int, rate: int, *, mixed: bool) -> list[Figure]:
-    """Measure publish to start at a steady rate; mixed: while 1 % of the tasks run for a second each."""
-    name = "1 % tasks of 1 s: others' wait for start" if mixed else f"publish to start, idle worker, {rate}/s"
-    figures = {
-        share: Figure(name=f"{name}, {share}", unit="ms", more_is_better=False, digits=1)
-        for share in _SHARES
-        if mixed or share != "longest"
-    }
-    for side in sides:
-        with side.project() as project, project.worker():
-            seconds = project.client("latency", count, rate, _LONG_EVERY if mixed else 0)["seconds"]
-        for share, figure in figures.items():
-            figure.add(side.name, percentile(seconds, _SHARES[share]) * 1e3)
-    return list(figures.values())
+def _latency(side: Side, sizes: Sizes, _: Pace, *, long_every: int = 0) -> dict[str, float]:
+    with side.project() as project, project.worker():
+        seconds = project.client("latency", sizes.latency, sizes.rate, long_every)["seconds"]
+    return {name: percentile(seconds, share) * 1e3 for name, share in _SHARES.items()}
 
 
-def round_trip(sides: Sequence[Side], count: int) -> list[Figure]:
-    """Measure publish to result, one call at a time."""
-    figure = Figure(name="publish and get the result, p50", unit="ms", more_is_better=False, digits=1)
-    for side in sides:
-        with side.project() as project, project.worker():
-            figure.add(side.name, percentile(project.client("round_trip", count)["seconds"], 0.5) * 1e3)
-    return [figure]
+def _round_trip(side: Side, sizes: Sizes, pace: Pace) -> dict[str, float]:
+    if "fetch" not in pace.can:
+        raise NotMeasured("no results")
+    with side.project() as project, project.worker():
+        seconds = project.client("round_trip", sizes.round_trip)["seconds"]
+    return {name: percentile(seconds, _SHARES[name]) * 1e3 for name in ("p50", "p99")}
+
+
+LATENCY = Measure(
+    name="latency",
+    title="From publish to start, idle worker, 50 a second",
+    columns=tuple(Column(name=name, unit=f"{name}, ms", digits=1) for name in ("p50", "p95", "p99")),
+    look=_latency,
+)
+MIXTURE = Measure(
+    name="mixture",
+    title="The same while 1 % of the tasks take a second: how long the others wait",
+    columns=tuple(Column(name=name, unit=f"{name}, ms", digits=1) for name in _SHARES),
+    look=partial(_latency, long_every=_LONG_EVERY),
+)
+ROUND_TRIP = Measure(
+    name="round-trip",
+    title="Publish one call and wait for its result",
+    columns=tuple(Column(name=name, unit=f"{name}, ms", digits=1) for name in ("p50", "p99")),
+    look=_round_trip,
+)

@@ -1,0 +1,108 @@
+"""RabbitMQ's clients alone: persistent messages to a classic durable queue, and from it."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.environments import prepare
+from benchmarks.floors.floor import CELERYS, Floor, timed
+from benchmarks.stores import Store
+from celeriac.amqp.channel import Channel
+from celeriac.amqp.connection import Connection
+from celeriac.amqp.content import Outgoing
+from celeriac.amqp.location import Location
+from celeriac.protocol.amqp_properties import Properties
+
+__all__ = ["OWN_CONFIRMED", "OWN_UNCONFIRMED", "PY_AMQP_CONFIRMED", "PY_AMQP_UNCONFIRMED"]
+
+_PERSISTENT = Properties(delivery_mode=2, content_type="application/json", content_encoding="utf-8")
+_BATCH = 500
+_PATIENCE = 30.0
+
+
+def _own(store: Store, count: int, bulk: int, *, confirmed: bool) -> dict[str, dict[str, float]]:
+    location = Location.from_url(store.urls()[0], {})
+    connection = Connection.open(location, name="benchmark")
+    try:
+        channel = connection.channel()
+        channel.declare_queue(store.queue)
+        message = Outgoing(routing_key=store.queue, properties=_PERSISTENT, body=CELERYS)
+        send: Callable[[int, int], None] = lambda total, batch: _confirmed(channel, message, total, batch)  # noqa: E731
+        if not confirmed:
+            send = lambda total, batch: _unconfirmed(channel, message, total, batch)  # noqa: E731
+        send(100, 1)
+        publish = timed(store, count, lambda: send(count, 1))
+        publish |= timed(store, bulk, lambda: send(bulk, _BATCH), "bulk-")
+        channel = connection.channel()
+        return {
+            "publish": publish,
+            "drain-off": timed(store, count + bulk, lambda: _take(channel, store, count + bulk)),
+        }
+    finally:
+        connection.close()
+
+
+def _confirmed(channel: Channel, message: Outgoing, count: int, batch: int) -> None:
+    for start in range(0, count, batch):
+        receipts = channel.publish([message] * min(batch, count - start), timeout=_PATIENCE)
+        assert receipts.is_clean
+
+
+def _unconfirmed(channel: Channel, message: Outgoing, count: int, batch: int) -> None:
+    for start in range(0, count, batch):
+        for _ in range(min(batch, count - start)):
+            channel.send(message)
+        while channel.connection.has_unsent:
+            channel.connection.drive(0.0)
+
+
+def _take(channel: Channel, store: Store, count: int) -> None:
+    """Have messages pushed, 256 at most unsettled, and ack them as they come in, many at once."""
+    channel.window(256)
+    channel.consume(store.queue)
+    taken = 0
+    while taken < count:
+        channel.connection.drive(_PATIENCE)
+        if channel.arrivals:
+            taken += len(channel.arrivals)
+            channel.ack(channel.arrivals[-1].delivery_tag, multiple=True)
+            channel.arrivals.clear()
+    channel.connection.drive(0.0)
+
+
+def _py_amqp(store: Store, count: int, bulk: int, *, confirmed: bool) -> dict[str, dict[str, float]]:
+    script = Path(__file__).parents[1] / "tasks" / "floor_amqp.py"
+    words = [store.urls()[0], store.queue, str(count), str(bulk), str(len(CELERYS)), "confirmed" if confirmed else ""]
+    before = store.cpu() or 0.0
+    done = subprocess.run([str(prepare("celery")), str(script), *words], capture_output=True, check=True, text=True)
+    found: dict[str, dict[str, float]] = json.loads(done.stdout)
+    found["publish"]["server"] = ((store.cpu() or 0.0) - before) / count * 1e6
+    return found
+
+
+OWN_CONFIRMED = Floor(
+    name="celeriac.amqp alone, confirmed",
+    engine="rabbitmq",
+    settings="celeriac's own client: 800 bytes, persistent, wait for the confirm; 500 at once in bulk; push with 256 "
+    "unsettled, ack many at once, one process, no tasks",
+    look=lambda store, count, bulk: _own(store, count, bulk, confirmed=True),
+)
+OWN_UNCONFIRMED = Floor(
+    name="celeriac.amqp alone, unconfirmed",
+    engine="rabbitmq",
+    settings="the same without confirms: what is lost on the way nobody learns",
+    look=lambda store, count, bulk: _own(store, count, bulk, confirmed=False),
+)
+PY_AMQP_CONFIRMED = Floor(
+    name="py-amqp alone, confirmed",
+    engine="rabbitmq",
+    settings="Celery's client, basic_publish_confirm",
+    look=lambda store, count, bulk: _py_amqp(store, count, bulk, confirmed=True),
+)
+PY_AMQP_UNCONFIRMED = Floor(
+    name="py-amqp alone, unconfirmed",
+    engine="rabbitmq",
+    settings="Celery's client, basic_publish, its default",
+    look=lambda store, count, bulk: _py_amqp(store, count, bulk, confirmed=False),
+)

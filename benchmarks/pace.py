@@ -1,0 +1,41 @@
+"""How fast a side is, roughly: so that each gets work for about the same time, and a slow one does not hold up all."""
+
+from dataclasses import dataclass, field
+
+from benchmarks.side import Side
+
+__all__ = ["Pace", "find_pace"]
+
+#: Calls of the first look: to get warm, and those that count.
+_WARM, _COUNT = 50, 200
+
+
+@dataclass(slots=True, kw_only=True)
+class Pace:
+    """Calls a second, of one side."""
+
+    version: str
+    #: Which of ``client.VERBS`` it has.
+    can: frozenset[str]
+    publish: float
+    drain: float = field(default=0.0)
+
+    @property
+    def fill(self) -> float:
+        """Calls a second by the fastest way to publish, as far as is known."""
+        return self.publish * (5 if "publish_many" in self.can else 1)
+
+
+def find_pace(side: Side) -> Pace:
+    """Let a side work for the first time: it publishes, its worker works, and its results are right if it has any."""
+    with side.project() as project:
+        said = project.client("version")
+        pace = Pace(version=said["version"], can=frozenset(said["can"]), publish=project.client("publish", 100)["rate"])
+    with side.project() as project:
+        project.fill(_WARM, _COUNT)
+        with project.worker() as worker:
+            seconds = -project.wait_for_mark(worker, "first") + project.wait_for_mark(worker, "last")
+            pace.drain = _COUNT / max(seconds, 0.001)
+            if "fetch" in pace.can:
+                project.client("round_trip", 1)
+    return pace

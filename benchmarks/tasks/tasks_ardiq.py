@@ -1,0 +1,69 @@
+"""The tasks as ardiq has them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import work
+from ardiq import Ardiq
+
+VERSION = version("ardiq")
+app = Ardiq(work.BROKER, "benchmark", concurrency=100, result_ttl_ms=3_600_000 if work.RESULTS else 0)
+
+
+@app.task()
+async def add(left: int, right: int) -> int:
+    return left + right
+
+
+@app.task()
+async def mark(name: str) -> None:
+    work.note_mark(name)
+
+
+@app.task()
+async def waited(published_at: float) -> None:
+    work.note_wait(published_at)
+
+
+@app.task()
+async def sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[None]:
+    """Be able to publish; it connects by itself."""
+    yield
+
+
+async def publish(left: int, right: int) -> Any:
+    return await add.enqueue(left, right)
+
+
+async def publish_many(calls: Sequence[tuple[int, int]]) -> None:
+    await app.enqueue_many([add.prepare(*call) for call in calls])
+
+
+async def publish_later(calls: Sequence[tuple[int, int]]) -> None:
+    later = add.options(delay_ms=work.LATER * 1000)
+    await app.enqueue_many([later.prepare(*call) for call in calls])
+
+
+async def publish_mark(name: str) -> None:
+    await mark.enqueue(name)
+
+
+async def publish_waited() -> None:
+    await waited.enqueue(time.monotonic())
+
+
+async def publish_sleep(seconds: float) -> None:
+    await sleep.enqueue(seconds)
+
+
+async def fetch(job: Any) -> Any:
+    return (await job.result(timeout=60)).value

@@ -1,0 +1,62 @@
+"""The tasks as Celery has them, on Redis or RabbitMQ with results in Redis."""
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import work
+from celery import Celery, __version__
+
+app = Celery("tasks_celery", broker=work.BROKER, backend=work.RESULT_BACKEND)
+app.conf.task_ignore_result = not work.RESULTS
+app.conf.task_default_queue = work.QUEUE
+app.conf.worker_prefetch_multiplier = int(os.environ.get("BENCHMARK_PREFETCH", "4"))
+VERSION = __version__
+#: There is no way to publish many calls at once.
+publish_many = None
+
+
+@app.task
+def add(left: int, right: int) -> int:
+    return left + right
+
+
+@app.task
+def mark(name: str) -> None:
+    work.note_mark(name)
+
+
+@app.task
+def waited(published_at: float) -> None:
+    work.note_wait(published_at)
+
+
+@app.task
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def publish(left: int, right: int) -> Any:
+    return add.delay(left, right)
+
+
+def publish_later(calls: Sequence[tuple[int, int]]) -> None:
+    for call in calls:
+        add.apply_async(call, countdown=work.LATER)
+
+
+def publish_mark(name: str) -> None:
+    mark.delay(name)
+
+
+def publish_waited() -> None:
+    waited.delay(time.monotonic())
+
+
+def publish_sleep(seconds: float) -> None:
+    sleep.delay(seconds)
+
+
+def fetch(result: Any) -> Any:
+    return result.get(timeout=60)

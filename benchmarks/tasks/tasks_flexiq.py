@@ -1,0 +1,67 @@
+"""The tasks as flexiq has them, in an SQLite file."""
+
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import work
+from flexiq import Queue
+
+VERSION = version("flexiq")
+queue = Queue(
+    db_path=work.BROKER.removeprefix("sqlite:///"),
+    workers=2,
+    scheduler_batch_size=100,
+    scheduler_poll_interval_ms=10,
+    push_dispatch=True,
+)
+
+
+@queue.task()
+def add(left: int, right: int) -> int:
+    return left + right
+
+
+@queue.task()
+def mark(name: str) -> None:
+    work.note_mark(name)
+
+
+@queue.task()
+def waited(published_at: float) -> None:
+    work.note_wait(published_at)
+
+
+@queue.task()
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def publish(left: int, right: int) -> Any:
+    return add.delay(left, right)
+
+
+def publish_many(calls: Sequence[tuple[int, int]]) -> None:
+    add.map(calls)
+
+
+def publish_later(calls: Sequence[tuple[int, int]]) -> None:
+    for call in calls:
+        add.apply_async(call, delay=work.LATER)
+
+
+def publish_mark(name: str) -> None:
+    mark.delay(name)
+
+
+def publish_waited() -> None:
+    waited.delay(time.monotonic())
+
+
+def publish_sleep(seconds: float) -> None:
+    sleep.delay(seconds)
+
+
+def fetch(job: Any) -> Any:
+    return job.result(timeout=60)

@@ -1,0 +1,28 @@
+"""What the tasks of every queue do, and where they note it. Standard library only: all interpreters run it."""
+
+import os
+import time
+from pathlib import Path
+
+#: Where marks and waits are noted.
+DIRECTORY = Path(os.environ["BENCHMARK_DIRECTORY"])
+BROKER = os.environ["BENCHMARK_BROKER"]
+RESULT_BACKEND = os.environ["BENCHMARK_RESULT_BACKEND"]
+#: Results are stored.
+RESULTS = os.environ["BENCHMARK_RESULTS"] == "on"
+#: A queue's own name where it may have one.
+QUEUE = os.environ["BENCHMARK_QUEUE"]
+#: Seconds until a delayed call is due: never, in a measurement.
+LATER = 3600
+
+
+def note_mark(name: str) -> None:
+    """Note when a call ran that stands at a certain place of the backlog."""
+    (DIRECTORY / f"mark-{name}").write_text(f"{time.monotonic()}\n")
+
+
+def note_wait(published_at: float) -> None:
+    """Note how long a call waited for its start; both clocks are the machine's."""
+    waited = time.monotonic() - published_at
+    with (DIRECTORY / "waits").open("a") as file:
+        file.write(f"{waited}\n")
