@@ -218,8 +218,9 @@ PEERS = (
         module="tasks_flexiq",
         engines=("sqlite",),
         worker=("flexiq", "worker", "--app", "tasks_flexiq:queue"),
+        variables=(("FLEXIQ_LOG_LEVEL", "WARNING"),),
         settings="2 threads (its default pool; its prefork pool is for work on the CPU), batches of 100 instead of 1, "
-        "a look every 10 ms instead of 50, push_dispatch; results always stored",
+        "a look every 10 ms instead of 50; results always stored",
     ),
     Peer(
         name="procrastinate",

@@ -34,8 +34,8 @@ from tests.servers.rabbit_server import RabbitServer
 
 __all__ = ["main"]
 
-#: What may go wrong with a peer; it is reported, and the others are measured.
-_TROUBLE = (NotMeasured, ClientFailed, WorkerEnded, TimeoutError, subprocess.CalledProcessError, OSError)
+#: What already says in a sentence what is wrong.
+_SAID = (NotMeasured, ClientFailed, WorkerEnded, TimeoutError)
 
 
 class Run:
@@ -92,7 +92,7 @@ class Run:
     def _has_pace(self, side: Side) -> bool:
         try:
             self._paces[side.name] = find_pace(side)
-        except _TROUBLE as error:
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong with a peer, it is said, and the others are measured
             self.results.miss(side.name, "everything", f"does not run: {_sentence(error)}")
             return False
         return True
@@ -102,7 +102,7 @@ class Run:
             return
         try:
             found = measure.look(side, self.sizes, self._paces[side.name])
-        except _TROUBLE as error:
+        except Exception as error:  # noqa: BLE001 - see above
             self.results.miss(side.name, measure.name, _sentence(error))
             return
         self.results.add(measure.name, side.name, found)
@@ -113,7 +113,7 @@ class Run:
                 store = self._store(Path(directory))
                 try:
                     found = floor.look(store, self.sizes.publish, self.sizes.bulk)
-                except _TROUBLE as error:
+                except Exception as error:  # noqa: BLE001 - see above
                     self.results.miss(floor.name, "everything", _sentence(error))
                     continue
                 finally:
@@ -185,7 +185,8 @@ def _sentence(error: BaseException) -> str:
     """Return one line about it."""
     if isinstance(error, subprocess.CalledProcessError):
         return f"its preparation failed: {(error.stderr or b'').decode(errors='replace').strip()[-300:]}"
-    return " ".join(str(error).split()) or type(error).__name__
+    said = " ".join(str(error).split())
+    return said if isinstance(error, _SAID) else f"{type(error).__name__}: {said}"
 
 
 def _say(text: str) -> None:

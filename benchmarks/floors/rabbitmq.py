@@ -10,7 +10,7 @@ from benchmarks.floors.floor import CELERYS, Floor, timed
 from benchmarks.stores import Store
 from celeriac.amqp.channel import Channel
 from celeriac.amqp.connection import Connection
-from celeriac.amqp.content import Outgoing
+from celeriac.amqp.content import Outgoing, write_message
 from celeriac.amqp.location import Location
 from celeriac.protocol.amqp_properties import Properties
 
@@ -52,9 +52,11 @@ def _confirmed(channel: Channel, message: Outgoing, count: int, batch: int) -> N
 def _unconfirmed(channel: Channel, message: Outgoing, count: int, batch: int) -> None:
     for start in range(0, count, batch):
         for _ in range(min(batch, count - start)):
-            channel.send(message)
+            channel.connection.write(write_message(message, channel.number, channel.connection.frame_max))
         while channel.connection.has_unsent:
             channel.connection.drive(0.0)
+    # An order that is answered: by then the server has read all that came before.
+    channel.declare_queue(message.routing_key, passive=True)
 
 
 def _take(channel: Channel, store: Store, count: int) -> None:

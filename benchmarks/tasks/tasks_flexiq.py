@@ -14,7 +14,6 @@ queue = Queue(
     workers=2,
     scheduler_batch_size=100,
     scheduler_poll_interval_ms=10,
-    push_dispatch=True,
 )
 
 
