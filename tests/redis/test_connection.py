@@ -176,6 +176,17 @@ def test_pushes_that_come_between_calls_are_given_to_whom_they_concern(
     assert connection.generation == 1
 
 
+def test_a_push_that_comes_with_the_last_answer_is_passed_on(connect: MakeConnection, server: RedisServer) -> None:
+    pushes: list[object] = []
+    connection = connect(server.url, on_push=pushes.append)
+    connection.call("CLIENT", "TRACKING", "ON")
+    for number in range(20):
+        pushes.clear()
+        connection.pipeline([("GET", "watched"), ("SET", "watched", number)])
+        # In the same packet, or a moment later.
+        until(lambda: pushes or connection.read_available())
+
+
 @PROTOCOLS
 def test_what_was_subscribed_to_is_read_apart_from_calls(
     connect: MakeConnection, server: RedisServer, protocol: int

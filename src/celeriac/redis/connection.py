@@ -227,6 +227,10 @@ class Connection:
             else:
                 replies.append(reply)
                 if len(replies) == count:
+                    if self.on_push is not None:
+                        # No socket becomes readable again for what came with the last answer.
+                        for push in self._parse_all():
+                            self.on_push(push)
                     return replies
 
     def _hurry(self, sock: socket.socket, deadline: float) -> None:
@@ -286,7 +290,7 @@ class Connection:
         return True
 
     def _parse_all(self) -> list[Reply]:
-        found = []
+        found: list[Reply] = []
         while (reply := self._reader.gets()) is not _NOTHING_YET:
             found.append(reply)
         return found
