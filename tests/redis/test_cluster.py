@@ -10,6 +10,7 @@ import pytest
 from celeriac.backends.redis import RedisBackend
 from celeriac.redis.cluster import Cluster
 from celeriac.redis.errors import RedisRefused, RedisUnavailable, ReplyError
+from celeriac.redis.examination import examine
 from celeriac.redis.location import Location
 from celeriac.testing.conformance.harness import until
 from tests.redis.conftest import MakeConnection
@@ -28,6 +29,13 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 def cluster(nodes: RedisCluster) -> Iterator[Cluster]:
     with closing(Cluster(Location.from_url(f"redis+cluster://{urlsplit(nodes.url).netloc}", {}))) as cluster:
         yield cluster
+
+
+def test_the_doctor_asks_each_node(cluster: Cluster) -> None:
+    sentences = [remark.sentence for remark in examine(cluster)]
+    for address in cluster.nodes():
+        assert any(sentence.startswith(f"The Redis server at {address} is Redis ") for sentence in sentences)
+    assert sum("a fail-over loses" in sentence for sentence in sentences) == len(cluster.nodes())
 
 
 def set_all(cluster: Cluster, keys: list[bytes]) -> list[object]:

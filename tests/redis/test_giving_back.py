@@ -2,7 +2,9 @@
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,14 +15,27 @@ from celeriac.protocol import kombu_envelope
 from celeriac.protocol.message import Message
 from celeriac.queues import Queue
 from tests.redis.key_space import own_keys
+from tests.servers.redis_cluster import RedisCluster
 
 
-@pytest.fixture
-def broker() -> Iterator[RedisBroker]:
-    with own_keys(13) as url:
-        broker = RedisBroker(url)
-        yield broker
-        broker.close()
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    with RedisCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["server", "cluster"])
+def broker(request: pytest.FixtureRequest) -> Iterator[RedisBroker]:
+    if request.param == "server":
+        with own_keys(13) as url:
+            broker = RedisBroker(url)
+            yield broker
+            broker.close()
+        return
+    address = urlsplit(request.getfixturevalue("cluster").url).netloc
+    broker = RedisBroker(f"redis+cluster://{address}?global_keyprefix={uuid.uuid4().hex}-")
+    yield broker
+    broker.close()
 
 
 def message(task_id: str, queue: str = "celery", **fields: object) -> Message:
