@@ -11,9 +11,10 @@ import pytest
 from celeriac.amqp.errors import NOT_FOUND, Refused
 from celeriac.backends.base import StoredResult
 from celeriac.backends.rpc import RpcBackend
+from celeriac.backends.rpc.letters import outgoing_result
 from celeriac.brokers.amqp.broker import AmqpBroker
 from celeriac.brokers.memory import MemoryBroker
-from celeriac.exceptions import ImproperlyConfigured
+from celeriac.exceptions import BackendStoreError, ImproperlyConfigured, OperationalError
 from celeriac.protocol.amqp_properties import Properties
 from celeriac.testing.conformance.harness import in_thread, until
 from tests.servers.proxy import Proxy
@@ -114,6 +115,33 @@ def test_a_client_whose_connection_died_while_it_was_idle_gives_out_a_queue_that
         until(is_there_again)
         backend._remove()
         backend.close()
+
+
+def test_during_an_outage_the_address_is_known_if_it_ever_was(location):
+    with Proxy(location.servers[0].port) as proxy:
+        backend = RpcBackend("rpc://", broker=AmqpBroker(proxy.url(amqp_url())))
+        late = RpcBackend("rpc://", broker=AmqpBroker(proxy.url(amqp_url())))
+        address = backend.reply_address()
+        proxy.refuse()
+        backend._mailbox._looked_at = 0.0
+        assert backend.reply_address() == address
+        with pytest.raises(OperationalError, match="No RabbitMQ listens"):
+            late.reply_address()
+        with pytest.raises(BackendStoreError, match="was not sent"):
+            late.store([result("a", address)])
+        proxy.accept()
+        assert late.reply_address()
+        late.store([result("a", address)])
+        assert backend.wait(["a"], 10)
+        for each in (backend, late):
+            each._remove()
+            each.close()
+
+
+def test_results_are_kept_by_the_server_s_disk_if_they_are_to_be_persistent():
+    for is_persistent, mode in ((False, 1), (True, 2)):
+        outgoing = outgoing_result(result("a", "queue"), is_persistent=is_persistent)
+        assert outgoing.properties.delivery_mode == mode
 
 
 def test_what_comes_while_a_waiter_s_connection_is_cut_is_not_lost(location):

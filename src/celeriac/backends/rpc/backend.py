@@ -59,7 +59,12 @@ class RpcBackend(ResultBackend):
     def reply_address(self) -> str | None:
         """Return the name of this process's queue, which exists from then on; raises ``OperationalError``."""
         mailbox = self._own_mailbox
-        mailbox.open()
+        try:
+            mailbox.open()
+        except OperationalError:
+            # The queue outlives an outage; whether the message can be published is another question.
+            if not mailbox.has_existed:
+                raise
         return mailbox.address
 
     def store(self, results: Sequence[StoredResult]) -> list[StoredResult]:

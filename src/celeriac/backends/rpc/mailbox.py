@@ -45,6 +45,8 @@ class Mailbox:
         self._connect = connect
         #: The queue's name.
         self.address = str(uuid.uuid4())
+        #: The queue has been declared at least once.
+        self.has_existed = False
         self._changed = threading.Condition()
         self._kept: dict[str, StoredResult] = {}
         self._channel: Channel | None = None
@@ -195,7 +197,7 @@ class Mailbox:
         except BaseException:
             connection.abandon()
             raise
-        self._channel, self._heard_at = channel, time.monotonic()
+        self._channel, self._heard_at, self.has_existed = channel, time.monotonic(), True
         return channel
 
     def _read_some(self, timeout: float) -> bool:
