@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from celeriac.backends.redis import RedisBackend, listener
+from celeriac.exceptions import OperationalError
 from celeriac.testing.conformance.harness import in_thread, until
 from tests.redis.waiting import Waiting, result, stores
 from tests.servers.proxy import Proxy
@@ -203,6 +204,8 @@ def test_results_follow_the_master_that_the_sentinels_name(tmp_path: Path) -> No
             wait = Waiting(backend, "after")
             assert set(backend.wait(["before"], 10)) == {"before"}
             until(lambda: b"celery-task-meta-after" in sentinels.primary.ask("PUBSUB", "CHANNELS", "*"))
+            with pytest.raises(OperationalError, match="know no master called 'other'"):
+                RedisBackend(sentinels.url, options={"master_name": "other"}).open()
             sentinels.fail_over()
             until(lambda: stores(other, result("after")))
             assert wait.end() == {"after"}

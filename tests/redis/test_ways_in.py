@@ -90,6 +90,13 @@ def test_a_server_that_is_too_old(connect: MakeConnection, protocol: int, versio
         assert re.search(r"celeriac needs Redis 6\.2 or newer, or Valkey", sentence)
 
 
+def test_sentinels_that_are_not_there_or_are_none(connect: MakeConnection, server: RedisServer) -> None:
+    sentence = refusal(connect, f"sentinel://127.0.0.1:{free_port()}/0?master_name=tasks")
+    assert "'systemctl start redis-sentinel'" in sentence
+    sentence = refusal(connect, f"sentinel://127.0.0.1:{server.port}/0?master_name=tasks")
+    assert "is a Redis server and no Sentinel" in sentence
+
+
 def test_a_server_that_is_full(connect: MakeConnection, tmp_path: Path) -> None:
     with RedisServer(tmp_path, settings={"maxmemory": "1500kb"}) as server:
         connection = connect(server.url)

@@ -131,10 +131,24 @@ class Connector:
     def _explain(self, error: Exception) -> str:
         if isinstance(error, OperationalError):
             return str(error)
+        if isinstance(error, redis.sentinel.MasterNotFoundError):
+            return self._explain_no_master(error)
         if isinstance(error, redis.ResponseError | redis.AuthenticationError | redis.BusyLoadingError):
             return explain_reply(self.server, str(error))
         hint = " If it has no TLS, write redis:// in place of rediss://." if self.location.is_encrypted else ""
         return explain_away(self.server, error) + hint
+
+    def _explain_no_master(self, error: Exception) -> str:
+        name, urls = self.location.master_name, self.location.url
+        if "Error" in str(error):
+            return (
+                f"No Sentinel that answers names a master for {urls}. Start them "
+                "('systemctl start redis-sentinel'), or correct the URL."
+            )
+        return (
+            f"The Sentinels of {urls} know no master called {name!r} that is up. "
+            "'redis-cli -p 26379 sentinel masters' lists those they know; set master_name to one of them."
+        )
 
 
 def _ask_version(connection: Any) -> str | None:

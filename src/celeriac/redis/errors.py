@@ -59,7 +59,11 @@ def explain_away(server: str, cause: BaseException) -> str:
     if "connecting to" in text or "while reading from" in text:
         # What redis-py says while it connects: something between takes connections for a server that is not there.
         return _nobody(server, text)
-    return f"The connection to the Redis server at {server} broke ({_short(text)})."
+    if "No route" in text or "unreachable" in text:
+        return (
+            f"The Redis server at {server} cannot be reached ({_short(text)}). Look at the network, or correct the URL."
+        )
+    return f"The connection to the Redis server at {server} broke ({_short(text)}); the next call makes another."
 
 
 def _nobody(server: str, text: str) -> str:
@@ -137,7 +141,10 @@ _SENTENCES: Final = {
     ),
     r".*unknown command .?HELLO|NOPROTO": (
         "The Redis server at {server} is too old: celeriac needs Redis 6.2 or newer, or Valkey. "
-        "Update it ('redis-server --version' says what it is)."
+        "Update it ('redis-server --version' says what it is); for a proxy that does not know RESP3 write ?protocol=2."
+    ),
+    r".*unknown command .?SENTINEL": (
+        "At {server} is a Redis server and no Sentinel: name the Sentinels' ports (usually 26379), or write redis://."
     ),
     r".*max number of clients": (
         "The Redis server at {server} has no room for another connection. "
