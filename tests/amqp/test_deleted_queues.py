@@ -10,19 +10,18 @@ from celeriac.brokers.amqp.delaying import SINK
 from celeriac.protocol.message import Message
 from celeriac.queues import Queue
 from celeriac.testing.conformance.harness import until
-from tests.servers.vhost import virtual_host
 
 #: More than the server forwards at a time.
 MANY = 100
 
 
 @pytest.fixture
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AmqpBroker]:
-    """A broker with delay queues of its own, of the type that keeps what it cannot forward."""
-    with virtual_host(tmp_path_factory.mktemp("rabbit")) as url:
-        broker = AmqpBroker(url, options={"delay_queue_type": "quorum", "interop": False})
-        yield broker
-        broker.close()
+def broker(rabbit_url: str) -> Iterator[AmqpBroker]:
+    """A broker whose delay queues are of the type that keeps what it cannot forward."""
+    broker = AmqpBroker(rabbit_url, options={"delay_queue_type": "quorum", "interop": False})
+    yield broker
+    broker.delete("living")
+    broker.close()
 
 
 def delayed(queue: str, number: int) -> Message:

@@ -41,15 +41,10 @@ def give(made: Project, value: str, queue: str) -> str:
     return result.id
 
 
-def test_what_follows_a_task_is_published_to_queues_that_are_not_there_yet(made: Project) -> None:
-    queue = made.app.conf.task_default_queue + "-next"
-    made.worker()
-    assert made.app.AsyncResult(give(made, "one", queue)).get(timeout=30) == "one"
-    wait_until(lambda: made.app.broker.size(queue).ready == 1, "published")
-
-
-def test_a_queue_that_is_full_keeps_nobody_waiting_but_its_own(made: Project) -> None:
-    full = made.app.conf.task_default_queue + "-full"
+def test_what_follows_a_task_finds_queues_that_are_not_there_and_one_that_is_full_holds_nobody_up(
+    made: Project,
+) -> None:
+    full, missing = (made.app.conf.task_default_queue + suffix for suffix in ("-full", "-next"))
     arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
     made.app.broker.declare(Queue(full, queue_arguments=arguments))
     worker = made.worker()
@@ -58,4 +53,5 @@ def test_a_queue_that_is_full_keeps_nobody_waiting_but_its_own(made: Project) ->
     assert "What was to follow the task cannot be published." in worker.log
     for task_id in (first, second):
         assert made.app.AsyncResult(task_id).get(timeout=30)
-    assert made.give.delay("others").get(timeout=30) == "others"
+    assert made.app.AsyncResult(give(made, "others", missing)).get(timeout=30) == "others"
+    wait_until(lambda: made.app.broker.size(missing).ready == 1, "published")
