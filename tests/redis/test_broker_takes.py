@@ -11,7 +11,7 @@ import redis
 
 from celeriac.brokers.base import Consumer, Delivery, Outcome, QueueSize, Settlement
 from celeriac.brokers.redis import RedisBroker
-from celeriac.exceptions import OperationalError
+from celeriac.exceptions import MessageRefused, OperationalError
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
@@ -245,4 +245,18 @@ def test_messages_of_one_moment_keep_the_order_of_their_publishing(place: Place)
     deliveries: list[Delivery] = []
     until(lambda: deliveries.extend(consumer.receive(50, 1)) or len(deliveries) == 50)
     assert ids(deliveries) == [str(number) for number in range(50)]
+    consumer.close()
+
+
+def test_what_can_never_be_published_is_refused_for_good(place: Place) -> None:
+    place.client.set(f"{place.prefix}odd", "text")
+    with pytest.raises(MessageRefused, match="WRONGTYPE"):
+        place.broker.publish([Message(id="a", queue="odd", headers={})])
+    place.publish("a")
+    consumer = place.broker.consumer([Queue("q")], node="one@here")
+    [delivery] = received(consumer, 1)
+    follow_up = Message(id="a", queue="odd", headers={})
+    with pytest.raises(MessageRefused, match="WRONGTYPE"):
+        consumer.settle([Settlement(delivery=delivery, outcome=Outcome.ACK, follow_ups=(follow_up,))])
+    assert consumer.settle([Settlement(delivery=delivery, outcome=Outcome.REJECT, reason="No way.")]) == []
     consumer.close()

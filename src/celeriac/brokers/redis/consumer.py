@@ -80,8 +80,8 @@ class RedisConsumer(Consumer):
             if self._fleet.hear() and time.monotonic() >= self._look_at:
                 self._look()
             deliveries = self._arrived(limit)
-            if len(deliveries) < limit and self._fleet.is_something_to_ask():
-                deliveries += self._fleet.take(limit - len(deliveries))
+            if not deliveries and self._fleet.is_something_to_ask():
+                deliveries = self._fleet.take(limit)
                 has_asked = True
             if deliveries:
                 self._waker.take()
@@ -120,9 +120,7 @@ class RedisConsumer(Consumer):
 
     def renew(self, status: bytes = b"") -> bool:
         self._connect()
-        kept = True
-        for shard in self._fleet.shards:
-            kept = self._fleet.at(shard, partial(shard.record.renew, status)) and kept
+        kept = all(self._fleet.on_each(lambda shard: shard.record.renew(status)))
         if not kept:
             # The server may have lost more than the lease.
             self._exchanges.declare_again(self._fleet.queues)
@@ -132,7 +130,7 @@ class RedisConsumer(Consumer):
     def recover(self) -> int:
         self._connect()
         self._ripening.look(self._fleet.queues)
-        return sum(self._fleet.at(shard, shard.record.recover) for shard in self._fleet.shards)
+        return sum(self._fleet.on_each(lambda shard: shard.record.recover()))
 
     def add_queue(self, queue: Queue) -> None:
         self._exchanges.declare([queue])
@@ -151,8 +149,7 @@ class RedisConsumer(Consumer):
         self._is_closed = True
         try:
             self._connect()
-            for shard in self._fleet.shards:
-                self._fleet.at(shard, shard.record.leave)
+            self._fleet.on_each(lambda shard: shard.record.leave())
         finally:
             self._disconnect()
 

@@ -5,6 +5,7 @@ other queues' on others; shards on the same node share a line, and go along when
 """
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
@@ -14,6 +15,7 @@ from celeriac.brokers.redis.layout import Layout
 from celeriac.brokers.redis.line import Line
 from celeriac.brokers.redis.record import Record
 from celeriac.brokers.redis.shard import Shard
+from celeriac.exceptions import OperationalError
 from celeriac.redis.cluster import Cluster
 from celeriac.redis.connecting import Connector
 from celeriac.redis.errors import RedisRefused, RedisUnavailable
@@ -24,6 +26,8 @@ __all__ = ["Fleet"]
 
 T = TypeVar("T")
 
+#: Seconds after which a shard whose slot is on its way is asked again.
+_PAUSE: Final = 0.1
 #: Answers of a node that has not, or not yet, or not any more, what was asked of it.
 _MOVED: Final = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
 
@@ -40,6 +44,8 @@ class Fleet:
         #: Those first whose turn it is.
         self._shards: dict[str, Shard] = {}
         self._lines: dict[Connector, Line] = {}
+        #: Shards that cannot be asked at the moment, as their slot is on its way, and until when (monotonic).
+        self._away: dict[Shard, float] = {}
 
     def open(self) -> None:
         """Take up the lease, where it belongs to no queue."""
@@ -134,8 +140,9 @@ class Fleet:
 
     @property
     def seconds_until_due(self) -> float | None:
-        """How long until the next delayed message is due, as far as is known."""
-        moments = (shard.seconds_until_due for shard in self._shards.values())
+        """How long until there is something to do, as far as is known: a delayed message, a slot that has moved."""
+        moments = [shard.seconds_until_due for shard in self._shards.values()]
+        moments += [until - time.monotonic() for until in self._away.values()]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def take(self, limit: int) -> list[Delivery]:
@@ -145,19 +152,12 @@ class Fleet:
             asked = [shard for shard in self._open_shards() if shard.is_something_to_ask()]
             if not asked:
                 break
-            doubtful = next((shard for shard in asked if shard.record.is_in_doubt), None)
-            missing = limit - len(deliveries)
-            if doubtful is not None:
-                deliveries += self.at(doubtful, partial(doubtful.take_unheard, missing))
-                continue
-            asked = asked[:missing]
-            for line in list(self._lines.values()):
-                deliveries += self._take_on(
-                    line, [shard for shard in asked if shard.line is line], missing // len(asked)
-                )
-            for shard in asked:
-                # The others' turn.
-                self._shards[shard.queue] = self._shards.pop(shard.queue)
+            error = self._take_from(asked, limit - len(deliveries), deliveries)
+            if error is not None:
+                if not deliveries:
+                    raise error
+                # What has been taken is handed out; the next call meets the error again, if it is still there.
+                break
         return deliveries
 
     def at(self, shard: Shard, action: Callable[[], T]) -> T:
@@ -169,14 +169,43 @@ class Fleet:
                 raise
             return action()
 
+    def on_each(self, action: Callable[[Shard], T]) -> list[T]:
+        """Do something on every shard that can be reached; raises ``OperationalError`` if that is none."""
+        answers: list[T] = []
+        error: OperationalError | None = None
+        for shard in self.shards:
+            try:
+                answers.append(self.at(shard, partial(action, shard)))
+            except OperationalError as raised:
+                error = raised
+        if error is not None and not answers:
+            raise error
+        return answers
+
     def close(self) -> None:
         """Disconnect. Safe to call twice."""
         for line in self._lines.values():
             line.close()
 
+    def _take_from(self, shards: Sequence[Shard], limit: int, taken: list[Delivery]) -> OperationalError | None:
+        """Add what some shards give, on each node at once; return an error of some node, if there was one."""
+        error: OperationalError | None = None
+        shards = next(([shard] for shard in shards if shard.record.is_in_doubt), shards[:limit])
+        for line in list(self._lines.values()):
+            here = [shard for shard in shards if shard.line is line]
+            try:
+                if here and here[0].record.is_in_doubt:
+                    taken += self.at(here[0], partial(here[0].take_unheard, limit))
+                elif here:
+                    taken += self._take_on(line, here, limit // len(shards))
+            except OperationalError as raised:
+                error = raised
+        for shard in shards:
+            # The others' turn.
+            self._shards[shard.queue] = self._shards.pop(shard.queue)
+        return error
+
     def _take_on(self, line: Line, here: Sequence[Shard], limit: int) -> list[Delivery]:
-        if not here:
-            return []
         commands: list[Command] = []
         sizes: list[int] = []
         for shard in here:
@@ -185,13 +214,13 @@ class Fleet:
             sizes.append(len(prepared))
         replies = line.connection.pipeline(commands)
         deliveries: list[Delivery] = []
-        error: RedisRefused | None = None
+        error: OperationalError | None = None
         for shard, size in zip(here, sizes, strict=True):
             own, replies = replies[:size], replies[size:]
             try:
                 deliveries += self._finish(shard, own)
-            except RedisRefused as refused:
-                error = refused
+            except OperationalError as raised:
+                error = raised
         if error is not None and not deliveries:
             raise error
         return deliveries
@@ -200,18 +229,21 @@ class Fleet:
         try:
             return shard.finish(replies)
         except RedisRefused as error:
-            if self._follow(shard, error):
-                return []
-            raise
+            if error.code not in _MOVED or not self._layout.is_cluster:
+                raise
+            if not self._follow(shard, error):
+                self._away[shard] = time.monotonic() + _PAUSE
+            return []
 
     def _follow(self, shard: Shard, error: RedisRefused) -> bool:
         """Go where the shard's keys have moved to; return False if they have not."""
         if error.code not in _MOVED or not isinstance(self._server, Cluster):
             return False
+        line = shard.line
         self._server.look_again()
         shard.record.line = self._line_to(shard.queue)
         shard.begin_anew()
-        return error.code == "MOVED"
+        return shard.line is not line
 
     def _leave_line(self, line: Line) -> None:
         """A node is away: perhaps others have its slots by now."""
@@ -223,7 +255,9 @@ class Fleet:
                 shard.record.line = self._line_to(shard.queue)
 
     def _open_shards(self) -> list[Shard]:
-        return [shard for shard in self._shards.values() if shard.line.connection.is_open]
+        now = time.monotonic()
+        self._away = {shard: until for shard, until in self._away.items() if until > now}
+        return [shard for shard in self._shards.values() if shard.line.connection.is_open and shard not in self._away]
 
     def _shard_for(self, queue: str) -> Shard:
         shard = self._shards.get(queue)

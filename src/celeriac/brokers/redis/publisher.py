@@ -10,7 +10,7 @@ from celeriac.brokers.redis.exchanges import Exchanges
 from celeriac.brokers.redis.layout import Layout
 from celeriac.brokers.redis.publishing import Placed, Places, push_commands
 from celeriac.brokers.redis.record import SCRIPTS
-from celeriac.exceptions import BrokerUnavailable, PublishUnconfirmed
+from celeriac.exceptions import BrokerUnavailable, MessageRefused, PublishUnconfirmed
 from celeriac.protocol.message import Message
 from celeriac.redis.errors import RedisRefused, RedisUnavailable, ReplyError
 from celeriac.redis.packing import Argument, Command, ScriptCall
@@ -18,7 +18,7 @@ from celeriac.redis.results import result_arguments, result_key
 from celeriac.redis.scripts import load_script
 from celeriac.redis.servers import Server
 
-__all__ = ["Publisher"]
+__all__ = ["Publisher", "is_wrong_kind"]
 
 T = TypeVar("T")
 
@@ -110,7 +110,12 @@ class Publisher:
                 ) from error
             raise BrokerUnavailable(str(error)) from error
         except RedisRefused as error:
-            raise BrokerUnavailable(str(error)) from error
+            raise (MessageRefused if is_wrong_kind(error) else BrokerUnavailable)(str(error)) from error
+
+
+def is_wrong_kind(error: RedisRefused) -> bool:
+    """Say whether a queue's key holds something that is no list: then no message will ever be taken there."""
+    return error.code == "WRONGTYPE"
 
 
 def _key(command: Command) -> bytes:

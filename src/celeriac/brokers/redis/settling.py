@@ -10,11 +10,13 @@ from celeriac.brokers.dead_letters import read_label
 from celeriac.brokers.redis.dead_letters import letter_head
 from celeriac.brokers.redis.exchanges import Exchanges
 from celeriac.brokers.redis.layout import Layout
+from celeriac.brokers.redis.publisher import is_wrong_kind
 from celeriac.brokers.redis.publishing import Placed, Places
 from celeriac.brokers.redis.record import SCRIPTS
 from celeriac.brokers.redis.shard import Shard
+from celeriac.exceptions import MessageRefused
 from celeriac.protocol.message import Message
-from celeriac.redis.errors import RedisUnavailable
+from celeriac.redis.errors import RedisRefused, RedisUnavailable
 from celeriac.redis.packing import Argument, ScriptCall
 from celeriac.redis.results import result_arguments, result_key
 from celeriac.redis.scripts import load_script
@@ -129,6 +131,10 @@ class Settling:
         except RedisUnavailable as error:
             if error.maybe_done:
                 self._unanswered = self._number - 1, settlements
+            raise
+        except RedisRefused as error:
+            if is_wrong_kind(error):
+                raise MessageRefused(str(error)) from error
             raise
         tags = [str(settlement.delivery.tag) for settlement in settlements]
         self._shard.record.forget(tags)

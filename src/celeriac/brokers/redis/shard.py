@@ -14,6 +14,7 @@ from celeriac.brokers.redis.elements import eta_of, is_redelivered
 from celeriac.brokers.redis.layout import Layout
 from celeriac.brokers.redis.line import Line
 from celeriac.brokers.redis.record import SCRIPTS, Record
+from celeriac.exceptions import OperationalError
 from celeriac.redis.errors import ReplyError
 from celeriac.redis.packing import Argument, Command, Reply, ScriptCall
 from celeriac.redis.scripts import load_script
@@ -98,7 +99,12 @@ class Shard:
                 raise self.line.connection.explain(reply)
         if self._asked.due:
             self._saw(self._asked.due, replies[0])
-        return self._deliver(self._asked.entries, replies[-1], self._asked.serial)
+        try:
+            return self._deliver(self._asked.entries, replies[-1], self._asked.serial)
+        except OperationalError:
+            # It was taken, and nobody gets it from here.
+            self.record.is_in_doubt = True
+            raise
 
     def take_unheard(self, limit: int) -> list[Delivery]:
         """Return what was taken without this consumer's hearing of it, up to a limit."""
@@ -195,23 +201,29 @@ class Shard:
 
     def _hand_out(self, deliveries: list[Delivery], now: float) -> list[Delivery]:
         """Return the deliveries that are due; those that are not go where they wait for their eta."""
-        self.record.handed.update([str(delivery.tag) for delivery in deliveries])
         late = [
             (delivery, eta * 1000)
             for delivery in deliveries
             if (eta := eta_of(delivery.envelope)) is not None and eta * 1000 > now
         ]
-        if not late:
-            return deliveries
+        if late:
+            # Until this is answered nothing of the batch is handed out: if it fails, all of it is found in the record.
+            was_in_doubt, self.record.is_in_doubt = self.record.is_in_doubt, True
+            moved = self._delay(late)
+            self.record.is_in_doubt = was_in_doubt
+            deliveries = [delivery for delivery in deliveries if delivery.tag not in moved]
+        self.record.handed.update([str(delivery.tag) for delivery in deliveries])
+        return deliveries
+
+    def _delay(self, late: Sequence[tuple[Delivery, float]]) -> set[str]:
+        """Put messages with an eta where they wait for it; return the tags of those that had to."""
         keys = [self.record.keys.in_flight, *[self._layout.delayed(delivery.queue) for delivery, _ in late]]
         arguments: list[Argument] = []
         for delivery, moment in late:
             tag = str(delivery.tag)
             arguments += (tag, self._layout.step_of(tag.partition(":")[2]), repr(moment))
         reply = self.line.connection.run(ScriptCall(load_script(SCRIPTS, "delay"), keys, arguments))
-        moved = {delivery.tag for (delivery, _), is_moved in zip(late, reply, strict=True) if is_moved}
-        self.record.forget(str(tag) for tag in moved)
-        return [delivery for delivery in deliveries if delivery.tag not in moved]
+        return {str(delivery.tag) for (delivery, _), is_moved in zip(late, reply, strict=True) if is_moved}
 
     def _complain(self, entry: ListEntry, error: bytes) -> None:
         if time.monotonic() - self._complained_at > _COMPLAINT_INTERVAL:
