@@ -1,6 +1,6 @@
 """A measure: one look at a side, which gives several quantities; and a column: one quantity of all sides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,12 +28,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """What ``look`` finds out of a side: a value for each of the columns that the side can have."""
+    """What ``look`` finds out of a side: by and by a value for each of the columns that the side can have."""
 
     name: str
     title: str
     columns: tuple[Column, ...]
-    look: "Callable[[Side, Sizes, Pace], dict[str, float]]"
+    look: "Callable[[Side, Sizes, Pace], Iterator[dict[str, float]]]"
     #: Taken in several rounds, of which the median counts.
     repeated: bool = False
     #: For variants too.

@@ -6,8 +6,8 @@ from xml.sax.saxutils import escape
 
 __all__ = ["bars", "lines"]
 
-_WIDTH, _ROW, _LEFT, _TOP = 760, 24, 210, 44
-_OWN, _OTHER, _INK, _GRID = "#2f6f3e", "#9aa5b1", "#1f2933", "#d9dee4"
+_WIDTH, _ROW, _LEFT, _TOP = 760, 24, 230, 44
+_INK, _GRID = "#1f2933", "#d9dee4"
 _COLOURS = (
     "#2f6f3e",
     "#c05621",
@@ -22,8 +22,8 @@ _COLOURS = (
 )
 
 
-def bars(title: str, values: Mapping[str, float], *, own: str, digits: int = 0) -> str:
-    """Return a bar for each row, longest first; ``own`` stands out."""
+def bars(title: str, values: Mapping[str, float], *, colours: Mapping[str, str], digits: int = 0) -> str:
+    """Return a bar for each row, longest first."""
     longest = max(values.values(), default=0.0) or 1.0
     rows = sorted(values.items(), key=lambda item: -item[1])
     room = _WIDTH - _LEFT - 90
@@ -31,10 +31,9 @@ def bars(title: str, values: Mapping[str, float], *, own: str, digits: int = 0) 
     for place, (name, value) in enumerate(rows):
         y = _TOP + place * _ROW
         length = max(1.0, value / longest * room)
-        colour = _OWN if name.startswith(own) else _OTHER
         parts += [
             _text(_LEFT - 8, y + 15, name, anchor="end"),
-            f'<rect x="{_LEFT}" y="{y + 3}" width="{length:.1f}" height="{_ROW - 7}" fill="{colour}"/>',
+            f'<rect x="{_LEFT}" y="{y + 3}" width="{length:.1f}" height="{_ROW - 7}" fill="{colours[name]}"/>',
             _text(_LEFT + length + 6, y + 15, f"{value:,.{digits}f}"),
         ]
     return _picture(title, _TOP + len(rows) * _ROW + 12, parts)
@@ -46,8 +45,8 @@ def lines(title: str, values: Mapping[str, Sequence[tuple[float, float]]]) -> st
     if not points:
         return _picture(title, _TOP + 20, [])
     bottom, right = 340, _WIDTH - 190
-    across = _Axis([x for x, _ in points], 60, right)
-    up = _Axis([y for _, y in points], bottom, _TOP + 10)
+    across = _Axis([x for x, _ in points], 60, right - 20)
+    up = _Axis([y for _, y in points], bottom, _TOP + 10, margin=0.4)
     parts = []
     for tick in up.ticks():
         y = up.place(tick)
@@ -70,11 +69,10 @@ def lines(title: str, values: Mapping[str, Sequence[tuple[float, float]]]) -> st
 class _Axis:
     """A logarithmic axis between two places of the picture."""
 
-    def __init__(self, values: Sequence[float], start: float, end: float) -> None:
+    def __init__(self, values: Sequence[float], start: float, end: float, *, margin: float = 0.0) -> None:
         positive = [value for value in values if value > 0] or [1.0]
         self._low, self._high = math.log10(min(positive)), math.log10(max(positive))
-        if self._high - self._low < 0.3:
-            self._low, self._high = self._low - 0.3, self._high + 0.3
+        self._low, self._high = self._low - margin, self._high + margin
         self._start, self._end = start, end
 
     def place(self, value: float) -> float:
@@ -99,4 +97,4 @@ def _picture(title: str, height: float, parts: Sequence[str]) -> str:
         f'font-family="sans-serif" fill="{_INK}">'
     )
     ground = f'<rect width="{_WIDTH}" height="{height:.0f}" fill="#ffffff"/>'
-    return "\n".join([head, ground, _text(16, 24, title, size=15), *parts, "</svg>"]) + "\n"
+    return "\n".join([head, ground, _text(16, 24, title, size=14), *parts, "</svg>"]) + "\n"

@@ -45,8 +45,16 @@ def _bars(report: Report, measure: Measure, column: Column) -> str:
     medians = {row: report.results.of(measure.name, column.name, row) or 0.0 for row in values}
     if not medians:
         return ""
+    colours = {row: _colour(report, row) for row in medians}
     unit = column.unit.format(memory=report.sizes.memory, delayed=report.sizes.delayed)
-    return bars(f"{measure.title}: {unit} ({report.engine})", medians, own=OWN, digits=column.digits)
+    return bars(f"{measure.title}: {unit} ({report.engine})", medians, colours=colours, digits=column.digits)
+
+
+def _colour(report: Report, row: str) -> str:
+    """Return one for celeriac, one for its peers, and one for what is no queue."""
+    if row not in report.sides:
+        return "#d9dee4"
+    return "#2f6f3e" if row.partition(",")[0] == OWN else "#8795a1"
 
 
 def _lines(report: Report, measure: Measure) -> str:

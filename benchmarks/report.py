@@ -21,6 +21,8 @@ class Report:
     results: Results
     #: Row -> what was measured with which settings, in the order of the table.
     settings: Mapping[str, str]
+    #: Rows that are queues, not floors.
+    sides: Sequence[str]
     #: Name -> version.
     versions: Mapping[str, str]
     #: About the machine, its load, the store.

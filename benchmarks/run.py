@@ -71,6 +71,7 @@ class Run:
             measures=measures,
             results=self.results,
             settings=self._settings,
+            sides=[side.name for side in sides],
             versions={side.name: self._paces[side.name].version for side in sides if not side.peer.variant},
             facts={
                 "machine": machine.describe(),
@@ -101,11 +102,10 @@ class Run:
         if (measure.own and side.peer.environment) or (side.peer.variant and not measure.variants):
             return
         try:
-            found = measure.look(side, self.sizes, self._paces[side.name])
+            for found in measure.look(side, self.sizes, self._paces[side.name]):
+                self.results.add(measure.name, side.name, found)
         except Exception as error:  # noqa: BLE001 - see above
             self.results.miss(side.name, measure.name, _sentence(error))
-            return
-        self.results.add(measure.name, side.name, found)
 
     def _look_at_floors(self, floors: Sequence[Floor]) -> None:
         for floor in floors:

@@ -18,7 +18,10 @@ from tests.servers.redis_server import RedisServer
 __all__ = ["PostgresStore", "RabbitStore", "RedisStore", "SqliteStore", "Store", "temporary_directory"]
 
 #: The PostgreSQL server that is used, not started: a database is made in it and dropped.
-POSTGRES = os.environ.get("CELERIAC_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+POSTGRES = (
+    f"postgresql://{os.environ.get('PGUSER', 'postgres')}@{os.environ.get('PGHOST', '127.0.0.1')}"
+    f":{os.environ.get('PGPORT', '5432')}/postgres"
+)
 #: A server that keeps nothing on disk: what is compared is what the queues make of it.
 _IN_MEMORY = {"appendonly": "no"}
 

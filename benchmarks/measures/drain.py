@@ -1,7 +1,7 @@
 """How fast a worker works off what waits: no-op tasks with two small integers."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -60,7 +60,7 @@ def used_since(
     return Used(count / max(seconds, 1e-6), used["node"], used["children"], served)
 
 
-def _drain(side: Side, sizes: Sizes, pace: Pace, *, results: bool) -> dict[str, float]:
+def _drain(side: Side, sizes: Sizes, pace: Pace, *, results: bool) -> Iterator[dict[str, float]]:
     if results and "fetch" not in pace.can:
         raise NotMeasured("no results")
     warm = min(sizes.drain, max(50, int(pace.drain * sizes.drain_warm_seconds)))
@@ -72,7 +72,7 @@ def _drain(side: Side, sizes: Sizes, pace: Pace, *, results: bool) -> dict[str, 
             used = between_marks(project, worker, count, patience)
     pace.drain = used.rate
     found = used.values()
-    return {**found, "node": used.node} if not side.peer.environment else found
+    yield {**found, "node": used.node} if not side.peer.environment else found
 
 
 _COLUMNS = (

@@ -1,7 +1,7 @@
 """Whether a task gets more expensive with the number of those that wait, of queues, and of nodes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from benchmarks.measure import Column, Measure, NotMeasured
 from benchmarks.measures.drain import Used, between_marks, used_since
@@ -26,11 +26,11 @@ def growth(sizes: Sizes) -> tuple[Measure, ...]:
 
 
 def _measure(
-    name: str, what: str, counts: tuple[int, ...], look: Callable[..., dict[str, float]], *, own: bool
+    name: str, what: str, counts: tuple[int, ...], look: Callable[..., Iterator[dict[str, float]]], *, own: bool
 ) -> Measure:
     return Measure(
         name=name,
-        title=f"Growth with the number of {what}: CPU of all its processes and of the server, µs/task, results stored",
+        title=f"Growth with the number of {what}: CPU, µs/task, results stored",
         columns=(
             *(Column(name=f"cpu-{count}", unit=f"{count:,}") for count in counts),
             *(Column(name=f"server-{count}", unit=f"{count:,}, server") for count in counts),
@@ -40,11 +40,10 @@ def _measure(
     )
 
 
-def _at_depth(side: Side, sizes: Sizes, pace: Pace) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _at_depth(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, float]]:
     for depth in sizes.depths:
         if depth / pace.fill > sizes.memory_seconds:
-            continue
+            raise NotMeasured(f"to publish {depth:,} calls would take longer than {sizes.memory_seconds:g} s")
         count = min(sizes.drain, max(200, int(pace.drain * sizes.drain_seconds)))
         warm = count // 2
         with side.project(results="fetch" in pace.can) as project:
@@ -54,10 +53,7 @@ def _at_depth(side: Side, sizes: Sizes, pace: Pace) -> dict[str, float]:
                 project.fill(warm, count, depth - warm - count)
                 with project.worker() as worker:
                     used = between_marks(project, worker, count, _PATIENCE)
-        found[f"cpu-{depth}"] = used.cpu
-        if used.server is not None:
-            found[f"server-{depth}"] = used.server
-    return found
+        yield _columns(depth, used)
 
 
 def _in_waves(project: Project, size: int, count: int) -> Used:
@@ -71,8 +67,7 @@ def _in_waves(project: Project, size: int, count: int) -> Used:
         return used_since(project, worker, cpu, server, number * size, time.monotonic() - began)
 
 
-def _with_nodes(side: Side, sizes: Sizes, pace: Pace) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _with_nodes(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, float]]:
     for nodes in sizes.nodes:
         warm = min(sizes.drain, int(pace.drain * sizes.drain_warm_seconds * nodes))
         count = min(sizes.drain, max(100, int(pace.drain * sizes.drain_seconds)))
@@ -80,17 +75,13 @@ def _with_nodes(side: Side, sizes: Sizes, pace: Pace) -> dict[str, float]:
             project.fill(warm, count)
             with project.worker(nodes=nodes) as worker:
                 used = between_marks(project, worker, count, _PATIENCE)
-        found[f"cpu-{nodes}"] = used.cpu
-        if used.server is not None:
-            found[f"server-{nodes}"] = used.server
-    return found
+        yield _columns(nodes, used)
 
 
-def _with_queues(side: Side, sizes: Sizes, pace: Pace) -> dict[str, float]:
+def _with_queues(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, float]]:
     """Spread as many calls over more and more queues; its start, with the first look at each queue, does not count."""
     if "publish_many" not in pace.can:
         raise NotMeasured("no way to fill many queues")
-    found: dict[str, float] = {}
     for queues in sizes.queues:
         with side.project() as project, project.worker(queues=queues) as worker:
             project.client("fill_queues", queues, queues)
@@ -100,8 +91,13 @@ def _with_queues(side: Side, sizes: Sizes, pace: Pace) -> dict[str, float]:
             project.client("fill_queues", sizes.drain, queues)
             _wait_for_all(project, worker, queues)
             count = sizes.drain // queues * queues + queues
-            found[f"cpu-{queues}"] = (sum(worker.cpu().values()) - cpu) / count * 1e6
-    return found
+            used = (sum(worker.cpu().values()) - cpu) / count * 1e6
+            yield {f"cpu-{queues}": used}
+
+
+def _columns(count: int, used: Used) -> dict[str, float]:
+    found = {f"cpu-{count}": used.cpu}
+    return found if used.server is None else {**found, f"server-{count}": used.server}
 
 
 def _wait_for_all(project: Project, worker: Worker, queues: int) -> None:

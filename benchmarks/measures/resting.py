@@ -1,10 +1,11 @@
 """What a worker costs that has nothing to do, how soon it works, and what it keeps in memory."""
 
 import time
+from collections.abc import Iterator
 
-from benchmarks.measure import Column, Measure
+from benchmarks.measure import Column, Measure, NotMeasured
 from benchmarks.pace import Pace
-from benchmarks.side import Side
+from benchmarks.side import Project, Side
 from benchmarks.sizes import Sizes
 
 __all__ = ["MEMORY", "RESTING"]
@@ -13,7 +14,7 @@ __all__ = ["MEMORY", "RESTING"]
 _QUIET = 1.5
 
 
-def _rest(side: Side, sizes: Sizes, _: Pace) -> dict[str, float]:
+def _rest(side: Side, sizes: Sizes, _: Pace) -> Iterator[dict[str, float]]:
     with side.project() as project:
         project.fill(0, 0)
         with project.worker() as worker:
@@ -26,27 +27,36 @@ def _rest(side: Side, sizes: Sizes, _: Pace) -> dict[str, float]:
             found["idle"] = (sum(worker.cpu().values()) - cpu) / seconds * 100
             if server is not None and server_after is not None:
                 found["server"] = (server_after - server) / seconds * 100
-    return found
+    yield found
 
 
-def _memory(side: Side, sizes: Sizes, pace: Pace) -> dict[str, float]:
-    found = {}
+def _memory(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, float]]:
+    too_long = []
     if sizes.memory / pace.drain + sizes.memory / pace.fill < sizes.memory_seconds:
         with side.project() as project:
             project.fill(0, sizes.memory)
-            with project.worker() as worker:
-                project.wait_for_mark(worker, "last", sizes.memory_seconds * 2)
-                time.sleep(_QUIET)
-                found["worked"] = worker.memory()
-    if "publish_later" in pace.can and sizes.delayed / pace.fill < sizes.memory_seconds:
+            yield {"worked": _memory_at_rest(project, sizes)}
+    else:
+        too_long.append(f"{sizes.memory:,} tasks")
+    if "publish_later" not in pace.can:
+        raise NotMeasured("no delays without a further process")
+    if sizes.delayed / pace.fill < sizes.memory_seconds:
         with side.project() as project:
             project.client("later", sizes.delayed)
             project.fill(0, 0)
-            with project.worker() as worker:
-                project.wait_for_mark(worker, "last", sizes.memory_seconds * 2)
-                time.sleep(_QUIET)
-                found["delayed"] = worker.memory()
-    return found
+            yield {"delayed": _memory_at_rest(project, sizes)}
+    else:
+        too_long.append(f"{sizes.delayed:,} delayed tasks")
+    if too_long:
+        raise NotMeasured(f"{' and '.join(too_long)} would take longer than {sizes.memory_seconds:g} s")
+
+
+def _memory_at_rest(project: Project, sizes: Sizes) -> float:
+    """Return what a new worker has when it has done all there is to do."""
+    with project.worker() as worker:
+        project.wait_for_mark(worker, "last", sizes.memory_seconds * 2)
+        time.sleep(_QUIET)
+        return worker.memory()
 
 
 RESTING = Measure(

@@ -1,5 +1,6 @@
 """How long a call waits: for its start on a worker with nothing to do, and for its result."""
 
+from collections.abc import Iterator
 from functools import partial
 
 from benchmarks.measure import Column, Measure, NotMeasured, percentile
@@ -14,18 +15,18 @@ _LONG_EVERY = 100
 _SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "longest": 1.0}
 
 
-def _latency(side: Side, sizes: Sizes, _: Pace, *, long_every: int = 0) -> dict[str, float]:
+def _latency(side: Side, sizes: Sizes, _: Pace, *, long_every: int = 0) -> Iterator[dict[str, float]]:
     with side.project() as project, project.worker():
         seconds = project.client("latency", sizes.latency, sizes.rate, long_every)["seconds"]
-    return {name: percentile(seconds, share) * 1e3 for name, share in _SHARES.items()}
+    yield {name: percentile(seconds, share) * 1e3 for name, share in _SHARES.items()}
 
 
-def _round_trip(side: Side, sizes: Sizes, pace: Pace) -> dict[str, float]:
+def _round_trip(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, float]]:
     if "fetch" not in pace.can:
         raise NotMeasured("no results")
     with side.project() as project, project.worker():
         seconds = project.client("round_trip", sizes.round_trip)["seconds"]
-    return {name: percentile(seconds, _SHARES[name]) * 1e3 for name in ("p50", "p99")}
+    yield {name: percentile(seconds, _SHARES[name]) * 1e3 for name in ("p50", "p99")}
 
 
 LATENCY = Measure(

@@ -2,17 +2,16 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
 
 import work
-from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate import App, PsycopgConnector
 
 VERSION = version("procrastinate")
 fetch = None
 app = App(connector=PsycopgConnector(conninfo=work.BROKER))
-_producer = ExitStack()
+_OPENED: list[App] = []
 
 
 @app.task(name="add")
@@ -35,34 +34,33 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def _task(name: str, **options: Any) -> Any:
-    """Return a task to be published by a connection without an event loop, opened when it is first needed."""
-    if not hasattr(_producer, "app"):
-        producer = app.with_connector(SyncPsycopgConnector(conninfo=work.BROKER))
-        _producer.app = _producer.enter_context(producer.open())  # type: ignore[attr-defined]
-    return _producer.app.configure_task(name, **options)  # type: ignore[attr-defined]
+def _opened(task: Any) -> Any:
+    """Return the task, of an app that has been opened; a worker opens it by itself."""
+    if not _OPENED:
+        _OPENED.append(app.open())
+    return task
 
 
 def publish(left: int, right: int) -> Any:
-    return _task("add").defer(left=left, right=right)
+    return _opened(add).defer(left=left, right=right)
 
 
 def publish_many(calls: Sequence[tuple[int, int]]) -> None:
-    _task("add").batch_defer(*({"left": left, "right": right} for left, right in calls))
+    _opened(add).batch_defer(*({"left": left, "right": right} for left, right in calls))
 
 
 def publish_later(calls: Sequence[tuple[int, int]]) -> None:
-    later = _task("add", schedule_in={"seconds": work.LATER})
+    later = _opened(add).configure(schedule_in={"seconds": work.LATER})
     later.batch_defer(*({"left": left, "right": right} for left, right in calls))
 
 
 def publish_mark(name: str) -> None:
-    _task("mark").defer(name=name)
+    _opened(mark).defer(name=name)
 
 
 def publish_waited() -> None:
-    _task("waited").defer(published_at=time.monotonic())
+    _opened(waited).defer(published_at=time.monotonic())
 
 
 def publish_sleep(seconds: float) -> None:
-    _task("sleep").defer(seconds=seconds)
+    _opened(sleep).defer(seconds=seconds)
