@@ -226,3 +226,25 @@ def test_consumption_goes_on_after_every_one_of_many_broken_connections(site):
         [delivery] = receive(node)
         assert ids([delivery]) == [f"{number}"]
         assert node.settle([ack(delivery)]) == []
+
+
+def test_of_two_nodes_each_gets_back_what_is_under_way_with_it(site):
+    site.publish("1", "2", "3", "4")
+    nodes = [site.node(), site.node()]
+    running = [receive(node, 2) for node in nodes]
+    for node in nodes:
+        keep_busy(node, 0.2)
+    site.proxy.cut()
+
+    def are_back() -> bool:
+        for node in nodes:
+            with contextlib.suppress(OperationalError):
+                node.recover()
+                assert node.receive(0, 0) == []
+        return not any(node._flights.lost for node in nodes)
+
+    until(are_back, pause=0.05)
+    for node, deliveries in zip(nodes, running, strict=True):
+        assert node.settle([ack(delivery) for delivery in deliveries]) == []
+    assert [node.receive(4, 0.3) for node in nodes] == [[], []]
+    assert site.ready() == 0

@@ -9,6 +9,7 @@ from celeriac.amqp.connection import Connection
 from celeriac.amqp.content import Arrival
 from celeriac.amqp.wake_pipe import WakePipe
 from celeriac.backends.base import ResultBackend
+from celeriac.brokers.amqp.arrivals import comes_again, message_of
 from celeriac.brokers.amqp.declaring import Declarer
 from celeriac.brokers.amqp.delaying import waits_until
 from celeriac.brokers.amqp.early import EarlyMessages
@@ -17,11 +18,12 @@ from celeriac.brokers.amqp.holding import Holder
 from celeriac.brokers.amqp.line import Line
 from celeriac.brokers.amqp.nodes import NodeAnswerer
 from celeriac.brokers.amqp.publishing import Publisher
+from celeriac.brokers.amqp.reunion import Reunion
 from celeriac.brokers.amqp.settling import Settler
 from celeriac.brokers.base import Consumer, Delivery, Settlement
 from celeriac.exceptions import OperationalError
 from celeriac.protocol import envelope as envelopes
-from celeriac.protocol.amqp_message import HOLD, from_properties
+from celeriac.protocol.amqp_message import HOLD
 from celeriac.protocol.message import Message
 from celeriac.queues import Queue
 
@@ -71,6 +73,7 @@ class AmqpConsumer(Consumer):
         self._settler = Settler(self._flights, publisher, results, keep_alive=self._keep_alive)
         self._lines: list[Line] = []
         self._early = EarlyMessages(publisher, keep_alive=self._keep_alive)
+        self._reunion = Reunion(self._flights, publisher, keep_alive=self._keep_alive)
         self._connection: Connection | None = None
         self._answerer: NodeAnswerer | None = None
         #: The lease has ended since the last renewal.
@@ -99,7 +102,8 @@ class AmqpConsumer(Consumer):
             return []
         self._full_since = None
         self._early.see_to()
-        self._aim(limit)
+        self._reunion.see_to()
+        self._aim(limit - self._reunion.holds)
         now = time.monotonic()
         deadline = now + max(timeout, _PUSH_TIME)
         while True:
@@ -116,7 +120,8 @@ class AmqpConsumer(Consumer):
                 if now >= deadline:
                     return []
             self._early.see_to()
-            connection.drive(self._early.pause(deadline - now), self._bell.fileno())
+            self._reunion.see_to()
+            connection.drive(self._reunion.pause(self._early.pause(deadline - now)), self._bell.fileno())
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         if not settlements:
@@ -143,6 +148,9 @@ class AmqpConsumer(Consumer):
         """The server gives dead nodes' deliveries back by itself."""
         self._keep_alive()
         self._hold_on()
+        self._give_up()
+        self._reunion.keep_up()
+        self._reunion.see_to()
         return 0
 
     def add_queue(self, queue: Queue) -> None:
@@ -173,6 +181,7 @@ class AmqpConsumer(Consumer):
         if self._connection is not None:
             if self._holder is not None:
                 self._holder.close()
+            self._reunion.leave()
             # What is unsettled goes back with it.
             self._connection.close()
         self._flights.clear()
@@ -192,6 +201,8 @@ class AmqpConsumer(Consumer):
             self._holder = self._hold(connection, self._flights)
             self._was_lost = was_there
             self._buried_at = time.monotonic()
+            self._holder.on_return = self._settler.take_up
+            self._reunion.begin(self._holder, is_again=was_there)
         self._mend(connection)
         return connection
 
@@ -270,13 +281,17 @@ class AmqpConsumer(Consumer):
     def _sort(self) -> None:
         if self._answerer is not None:
             self._answerer.answer()
+            while self._answerer.announcements:
+                self._reunion.hear(self._answerer.announcements.popleft())
+        if self._holder is not None:
+            self._holder.collect()
         for line in self._lines:
             line.collect()
             while line.channel.cancelled:
                 name = line.lose(line.channel.cancelled.popleft())
                 if name is not None:
                     self._forget(name)
-        if self._flights.lost:
+        if self._flights.expects_some and self._is_being_given_back():
             self._recognise()
 
     def _note_full(self) -> None:
@@ -285,7 +300,7 @@ class AmqpConsumer(Consumer):
             self._full_since = now
         if self._flights.lost and self._is_being_given_back():
             # There is no room for others, but what is under way here may come back.
-            self._aim(0)
+            self._aim(-self._reunion.holds)
             self._look()
             return
         for line in self._lines:
@@ -316,8 +331,10 @@ class AmqpConsumer(Consumer):
 
     def _deliver(self, line: Line, name: str, arrival: Arrival) -> Delivery | None:
         """Return a delivery; None for a message that is known, or has to wait."""
-        message = _message(arrival, name)
+        message = message_of(arrival, name)
         if self._settle_known(line, arrival, message):
+            return None
+        if self._reunion.keeps(line, name, arrival, message):
             return None
         due = waits_until(message, time.time())
         if due is not None:
@@ -329,15 +346,17 @@ class AmqpConsumer(Consumer):
             queue=name,
             envelope=envelopes.encode(message),
             execution=self._execution,
-            redelivered=_comes_again(arrival),
+            redelivered=comes_again(arrival),
         )
         self._flights.begin(delivery, line, arrival.delivery_tag)
         return delivery
 
     def _settle_known(self, line: Line, arrival: Arrival, message: Message) -> bool:
-        """Say whether a message comes again that is under way here, or has just been acked; see to it."""
-        if not _comes_again(arrival):
-            self._flights.forget_acked(message)
+        """Say whether a message comes again that is under way here, or has just been acked; see to it.
+
+        A server that was killed may have forgotten that it had delivered a message before.
+        """
+        if not self._flights.expects_some and HOLD not in arrival.properties.headers:
             return False
         hold_key = str(arrival.properties.headers.get(HOLD, ""))
         flight = self._flights.recognise_held(hold_key) if hold_key else self._flights.recognise(message)
@@ -345,6 +364,9 @@ class AmqpConsumer(Consumer):
             self._flights.adopt(flight.delivery.tag, line, arrival.delivery_tag)
             self._settler.take_up(flight)
             return True
+        if not comes_again(arrival):
+            self._flights.forget_acked(message)
+            return False
         is_surplus = bool(hold_key) and self._flights.has_other_half(hold_key)
         if is_surplus or self._flights.was_acked(message, hold_key):
             line.finish((arrival.delivery_tag,), ())
@@ -356,9 +378,15 @@ class AmqpConsumer(Consumer):
         for line in self._lines:
             for _ in range(len(line.buffer)):
                 name, arrival = line.buffer.popleft()
-                if not (_comes_again(arrival) and self._settle_known(line, arrival, _message(arrival, name))):
-                    line.buffer.append((name, arrival))
-        if self._is_being_given_back():
+                message = message_of(arrival, name)
+                if self._settle_known(line, arrival, message) or self._reunion.keeps(line, name, arrival, message):
+                    continue
+                line.buffer.append((name, arrival))
+
+    def _give_up(self) -> None:
+        """Drop the ends of what has not come back in time."""
+        connection = self._connection
+        if not self._flights.expects_some or self._is_being_given_back() or not (connection and connection.is_open):
             return
         for flight in self._flights.give_up():
             logger.warning(
@@ -366,18 +394,3 @@ class AmqpConsumer(Consumer):
                 flight.delivery.tag,
                 flight.delivery.queue,
             )
-
-
-def _comes_again(arrival: Arrival) -> bool:
-    """Say whether a message was delivered before: as itself, or as a copy in a hold queue, which looks new."""
-    return arrival.redelivered or HOLD in arrival.properties.headers
-
-
-def _message(arrival: Arrival, queue: str) -> Message:
-    return from_properties(
-        arrival.properties,
-        arrival.body,
-        queue=queue,
-        exchange=arrival.exchange,
-        routing_key=arrival.routing_key,
-    )

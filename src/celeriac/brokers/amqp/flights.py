@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 
 from celeriac.brokers.amqp.line import Place
@@ -12,9 +12,10 @@ from celeriac.protocol.message import Message
 
 __all__ = ["Flight", "Flights"]
 
-#: How many deliveries that have been acked are remembered, and for how many seconds.
+#: Seconds before the end of a connection in which an ack may have been lost: as long as its end may go unnoticed.
+_LOST_ACKS = 15.0
+#: How many such acks are remembered.
 _REMEMBERED = 20_000
-_MEMORY = 600.0
 #: Bytes of a body by which a redelivery is known again.
 _TELLING = 1024
 
@@ -61,15 +62,18 @@ class Flights:
     A broken connection gives every unsettled message back, though its task may be running here. Those that come here
     again are known by what they say, and the delivery that was handed out stands for them: so an outage makes no task
     run twice, unless another node was quicker. What had been acked just before the connection broke may come back too,
-    for acks are not confirmed and a server that is killed forgets the last ones; it is acked once more.
+    for acks are not confirmed and a server that is killed forgets the last ones; it is acked once more. That is only
+    done soon after a break: a call with the id and arguments of an earlier one is a call of its own.
     """
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self._flights: dict[int | str, Flight] = {}
         self._lost: dict[int, deque[Flight]] = {}
-        #: Key of what was acked -> how often, and when last.
-        self._acked: dict[int, tuple[int, float]] = {}
+        #: What was acked lately: when, and its key.
+        self._acks: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
+        #: What was acked just before the last break, and how often.
+        self._unsure: Counter[int] = Counter()
 
     def __iter__(self) -> Iterator[Flight]:
         """Yield them, the oldest first."""
@@ -77,6 +81,11 @@ class Flights:
 
     def __len__(self) -> int:
         return len(self._flights)
+
+    @property
+    def expects_some(self) -> bool:
+        """Something may come back that is known here."""
+        return bool(self._lost or self._unsure)
 
     @property
     def lost(self) -> int:
@@ -101,10 +110,10 @@ class Flights:
         if flight is None or settlement.outcome is not Outcome.ACK:
             return
         key = hash(flight.hold_key) if flight.held else _key(flight.message)
-        count, _ = self._acked.pop(key, (0, 0.0))
-        self._acked[key] = (count + 1, time.monotonic())
-        if len(self._acked) > _REMEMBERED:
-            del self._acked[next(iter(self._acked))]
+        now = time.monotonic()
+        self._acks.append((now, key))
+        while self._acks[0][0] < now - _LOST_ACKS:
+            self._acks.popleft()
 
     def adopt(self, tag: int | str, place: Place, delivery_tag: int) -> None:
         """From now on this message stands for the delivery."""
@@ -118,6 +127,9 @@ class Flights:
             flight.place = None
             key = _key(flight.message)
             self._lost.setdefault(key, deque()).append(flight)
+        before = time.monotonic() - _LOST_ACKS
+        self._unsure.update(key for at, key in self._acks if at >= before)
+        self._acks.clear()
         return len(gone)
 
     def recognise(self, message: Message) -> Flight | None:
@@ -135,6 +147,15 @@ class Flights:
             if not waiting:
                 del self._lost[key]
         return flight
+
+    def find_again(self, flight: Flight) -> None:
+        """The message of a delivery that was waited for has come, by whatever way."""
+        key = _key(flight.message)
+        waiting = self._lost.get(key)
+        if waiting is not None and flight in waiting:
+            waiting.remove(flight)
+            if not waiting:
+                del self._lost[key]
 
     def recognise_held(self, hold_key: str) -> Flight | None:
         """Return the delivery whose copy this is, back from the hold queue of a connection that broke.
@@ -155,24 +176,21 @@ class Flights:
         return any(flight.hold_key == hold_key for flight in self._flights.values() if flight.place is not None)
 
     def was_acked(self, message: Message, hold_key: str = "") -> bool:
-        """Say whether this redelivery, or held copy, was acked here lately; it counts once for each ack."""
+        """Say whether this redelivery, or held copy, was acked just before the break; it counts once for each ack."""
         key = hash(hold_key) if hold_key else _key(message)
-        count, at = self._acked.get(key, (0, 0.0))
-        if not count or time.monotonic() - at > _MEMORY:
+        if not self._unsure[key]:
             return False
-        if count == 1:
-            del self._acked[key]
-        else:
-            self._acked[key] = (count - 1, at)
+        self._unsure[key] -= 1
         return True
 
     def forget_acked(self, message: Message) -> None:
         """The same has come as a new message: what is redelivered from now on is that one."""
-        if self._acked:
-            self._acked.pop(_key(message), None)
+        if self._unsure:
+            self._unsure.pop(_key(message), None)
 
     def give_up(self) -> list[Flight]:
         """Wait no longer for what has ended; return that. What still runs is waited for as long as it does."""
+        self._unsure.clear()
         ended: list[Flight] = []
         for key, waiting in list(self._lost.items()):
             for flight in [each for each in waiting if each.pending is not None]:
@@ -187,6 +205,7 @@ class Flights:
         """Forget all of them."""
         self._flights.clear()
         self._lost.clear()
+        self._unsure.clear()
 
 
 def _key(message: Message) -> int:

@@ -12,7 +12,7 @@ import itertools
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -52,6 +52,8 @@ class _Expected(NamedTuple):
 
     flight: Flight
     since: float
+    #: It is to be sent by another node, to which the server has given the message (``reunion``).
+    is_claim: bool = False
 
 
 class Holder:
@@ -72,6 +74,10 @@ class Holder:
         self._keys = (f"{uuid.uuid4().hex}-{number}" for number in itertools.count())
         self._expected: dict[str, _Expected] = {}
         self._next_look = 0.0
+        #: Tag of a delivery that is waited for -> its key.
+        self._claims: dict[int | str, str] = {}
+        #: Called for a delivery whose message another node has sent.
+        self.on_return: Callable[[Flight], object] = lambda _: None
 
     @property
     def is_open(self) -> bool:
@@ -92,6 +98,22 @@ class Holder:
     def close(self) -> None:
         """Give back what is held, at once; with the connection it would go back when it counts as stranded."""
         self.finish((), [flight.delivery_tag for flight in self._flights if flight.place is self])
+
+    def claim(self, flight: Flight) -> tuple[str, str]:
+        """Return the queue to which another node may send the message of a lost delivery, and the key to send it with.
+
+        The message is as safe there as a copy of this node's own.
+        """
+        key = self._claims.get(flight.delivery.tag)
+        if key is None:
+            key = self._claims[flight.delivery.tag] = next(self._keys)
+            self._expected[key] = _Expected(flight, time.monotonic(), is_claim=True)
+        return self._queue_for(flight.delivery.queue), key
+
+    def collect(self) -> None:
+        """Take what has come, if anything was expected."""
+        if self._expected:
+            self._collect()
 
     def keep_up(self) -> None:
         """Hand over what has been under way for too long. Costs nothing when nothing has."""
@@ -191,6 +213,9 @@ class Holder:
                 continue
             flight = expected.flight
             former, former_tag = flight.place, flight.delivery_tag
+            if expected.is_claim:
+                self._take_claimed(flight, key, arrival.delivery_tag)
+                continue
             if self._flights.find(flight.delivery.tag) is not flight or former is None:
                 # Its task has ended meanwhile.
                 self.finish((arrival.delivery_tag,), ())
@@ -198,6 +223,16 @@ class Holder:
             self._flights.adopt(flight.delivery.tag, self, arrival.delivery_tag)
             flight.held, flight.hold_key, flight.arrived_at = True, key, time.monotonic()
             former.finish((former_tag,), ())
+
+    def _take_claimed(self, flight: Flight, key: str, delivery_tag: int) -> None:
+        if self._flights.find(flight.delivery.tag) is not flight or flight.place is not None:
+            # It has come by itself, or is waited for no longer: this one is for whoever takes it.
+            self.finish((), (delivery_tag,))
+            return
+        self._flights.find_again(flight)
+        self._flights.adopt(flight.delivery.tag, self, delivery_tag)
+        flight.held, flight.hold_key, flight.arrived_at = True, key, time.monotonic()
+        self.on_return(flight)
 
     def _forget_queues(self) -> None:
         """Somebody has deleted a hold queue: what was held there is held nowhere, so hand it all over anew."""

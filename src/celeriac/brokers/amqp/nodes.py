@@ -5,6 +5,7 @@ question there and gathers answers for a while. A node that is gone, or hangs, d
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -16,9 +17,11 @@ from celeriac.amqp.content import Outgoing
 from celeriac.brokers.base import NodeRecord
 from celeriac.protocol.amqp_properties import Properties
 
-__all__ = ["NODES_EXCHANGE", "NodeAnswerer", "ask_nodes"]
+__all__ = ["ANNOUNCEMENT", "NODES_EXCHANGE", "NodeAnswerer", "ask_nodes"]
 
 NODES_EXCHANGE = "celeriac.nodes"
+#: The type of a message there that is no question, but for the nodes themselves (``reunion``).
+ANNOUNCEMENT = "celeriac.announcement"
 
 #: Answers come here without a queue having to be declared.
 _DIRECT_REPLY = "amq.rabbitmq.reply-to"
@@ -47,6 +50,8 @@ class NodeAnswerer:
         self._name = name
         self._lease = lease
         self.status = b""
+        #: What other nodes have said to all.
+        self.announcements: deque[bytes] = deque()
         self._channel = connection.channel()
         _declare(self._channel)
         queue = self._channel.declare_queue(
@@ -60,8 +65,11 @@ class NodeAnswerer:
         arrivals = self._channel.arrivals
         had_questions = bool(arrivals)
         while arrivals:
-            address = arrivals.popleft().properties.reply_to
-            if address:
+            arrival = arrivals.popleft()
+            address = arrival.properties.reply_to
+            if arrival.properties.type == ANNOUNCEMENT:
+                self.announcements.append(arrival.body)
+            elif address:
                 body = msgspec.msgpack.encode(_Answer(self._name, self._lease, self.status))
                 self._say(Outgoing(routing_key=address, properties=Properties(), body=body, mandatory=False))
         return had_questions

@@ -90,10 +90,11 @@ class Publisher:
         if not receipts.is_clean:
             raise _error(parcels, receipts)
 
-    def say(self, outgoing: Outgoing) -> None:
-        """Send something that nobody has to hear, if that is possible within a moment."""
+    def say(self, outgoing: Outgoing) -> bool:
+        """Send something that nobody has to hear, if that is possible within a moment; return whether it was."""
         with contextlib.suppress(OperationalError), self._pool.channel(timeout=_MOMENT) as channel:
-            channel.publish([outgoing], timeout=_MOMENT)
+            return channel.publish([outgoing], timeout=_MOMENT).is_clean
+        return False
 
     def _send_once(
         self,

@@ -1,0 +1,205 @@
+"""What nodes tell each other after their connections broke, so that each gets back what is under way with it.
+
+A server that was restarted gives every unsettled message to whoever comes first, though its task may still run on
+another node. So each node says when it has connected what it is waiting for, and where it wants it sent; and what is
+given to it meanwhile that may be another's waits until all nodes it knew have said theirs, or have had the time to.
+A node that is alone waits for nobody.
+"""
+
+import hashlib
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from celeriac.amqp.content import Arrival, Outgoing
+from celeriac.brokers.amqp.flights import Flights
+from celeriac.brokers.amqp.holding import Holder
+from celeriac.brokers.amqp.line import Line
+from celeriac.brokers.amqp.nodes import ANNOUNCEMENT, NODES_EXCHANGE
+from celeriac.brokers.amqp.publishing import Publisher
+from celeriac.protocol.amqp_message import HOLD, to_properties
+from celeriac.protocol.amqp_properties import Properties
+from celeriac.protocol.message import Message
+
+__all__ = ["Reunion"]
+
+#: Seconds that other nodes may need to connect after this one: their longest pause between two attempts, and a little.
+_PATIENCE = 6.0
+#: Seconds between two announcements of a node that waits for something.
+_REPEAT = 1.0
+#: Deliveries that one announcement claims, at most.
+_MOST = 1000
+
+
+class _Claim(Struct, array_like=True):
+    """A delivery under way, and where its message is to be sent."""
+
+    digest: bytes
+    hold_queue: str
+    hold_key: str
+
+
+class _Announcement(Struct, array_like=True):
+    node: str
+    #: Whoever hears it says what he is waiting for, too.
+    wants_answer: bool
+    is_leaving: bool
+    claims: list[_Claim]
+
+
+class _Doubtful(NamedTuple):
+    """A message that may be under way elsewhere."""
+
+    line: Line
+    queue: str
+    arrival: Arrival
+    message: Message
+
+
+class Reunion:
+    """One node's part in it. Used by its consumer's thread."""
+
+    def __init__(self, flights: Flights, publisher: Publisher, *, keep_alive: Callable[[], object]) -> None:
+        self._node = uuid.uuid4().hex
+        self._flights = flights
+        self._publisher = publisher
+        self._keep_alive = keep_alive
+        self._holder: Holder | None = None
+        self._peers: set[str] = set()
+        #: Those that have not said what they are waiting for since this node has connected.
+        self._awaited: set[str] = set()
+        self._until = 0.0
+        self._said_at = 0.0
+        self._claims: dict[str, dict[bytes, list[_Claim]]] = {}
+        self._doubtful: list[_Doubtful] = []
+
+    def begin(self, holder: Holder, *, is_again: bool) -> None:
+        """The node has connected, for the first time or again."""
+        self._holder = holder
+        self._claims.clear()
+        self._doubtful.clear()
+        self._awaited = set(self._peers) if is_again else set()
+        self._until = time.monotonic() + _PATIENCE
+        self._announce(wants_answer=True)
+
+    def hear(self, body: bytes) -> None:
+        """Another node has said something; what it says replaces what it said before."""
+        try:
+            said = msgspec.msgpack.decode(body, type=_Announcement)
+        except msgspec.MsgspecError:
+            return
+        if said.node == self._node:
+            return
+        self._awaited.discard(said.node)
+        if said.is_leaving:
+            self._peers.discard(said.node)
+            self._claims.pop(said.node, None)
+            return
+        self._peers.add(said.node)
+        claims: dict[bytes, list[_Claim]] = defaultdict(list)
+        for claim in said.claims:
+            claims[claim.digest].append(claim)
+        self._claims[said.node] = claims
+        if said.wants_answer:
+            self._announce(wants_answer=False)
+
+    def keep_up(self) -> None:
+        """Say again what is waited for: somebody may have come since."""
+        if self._flights.lost and time.monotonic() - self._said_at >= _REPEAT:
+            self._announce(wants_answer=False)
+
+    def leave(self) -> None:
+        """The node ends."""
+        if self._peers:
+            self._announce(wants_answer=False, is_leaving=True)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Others may still say what they are waiting for."""
+        if self._awaited and time.monotonic() >= self._until:
+            # Who has not come by now has ended.
+            self._peers -= self._awaited
+            self._awaited.clear()
+        return bool(self._awaited)
+
+    @property
+    def holds(self) -> int:
+        """How many messages it keeps back."""
+        return len(self._doubtful)
+
+    def keeps(self, line: Line, queue: str, arrival: Arrival, message: Message) -> bool:
+        """Say whether a message that has come may be another node's; it is kept back then."""
+        is_doubtful = (arrival.redelivered and self.is_waiting) or self._claim_on(message) is not None
+        if is_doubtful:
+            self._doubtful.append(_Doubtful(line, queue, arrival, message))
+        return is_doubtful
+
+    def see_to(self) -> None:
+        """Send on what others wait for, and release what nobody does."""
+        if not self._doubtful:
+            return
+        doubtful, self._doubtful = self._doubtful, []
+        is_waiting = self.is_waiting
+        for each in doubtful:
+            if not each.line.is_open:
+                continue
+            claim = self._claim_on(each.message)
+            if claim is not None:
+                self._drop(claim)
+                if self._send(each.message, claim):
+                    each.line.finish((each.arrival.delivery_tag,), ())
+                    continue
+            if is_waiting:
+                self._doubtful.append(each)
+            else:
+                each.line.take_back(each.queue, each.arrival)
+
+    def pause(self, seconds: float) -> float:
+        """Return how long to wait at most before ``see_to`` is due again."""
+        return min(seconds, 0.2) if self._doubtful else seconds
+
+    def _claim_on(self, message: Message) -> _Claim | None:
+        if not any(self._claims.values()):
+            return None
+        digest = _digest(message)
+        return next((claims[digest][0] for claims in self._claims.values() if claims.get(digest)), None)
+
+    def _drop(self, claim: _Claim) -> None:
+        for claims in self._claims.values():
+            if claim in claims.get(claim.digest, ()):
+                claims[claim.digest].remove(claim)
+                return
+
+    def _send(self, message: Message, claim: _Claim) -> bool:
+        """Send a message to the node that waits for it; return whether it is there."""
+        marked = msgspec.structs.replace(message, headers={**message.headers, HOLD: claim.hold_key})
+        properties = to_properties(marked, 0.0, expires=False)
+        outgoing = Outgoing(routing_key=claim.hold_queue, properties=properties, body=message.body)
+        return self._publisher.say(outgoing)
+
+    def _announce(self, *, wants_answer: bool, is_leaving: bool = False) -> None:
+        self._said_at = time.monotonic()
+        holder = self._holder
+        claims: list[_Claim] = []
+        if holder is not None and not is_leaving:
+            lost = [flight for flight in self._flights if flight.place is None][:_MOST]
+            claims = [_Claim(_digest(flight.message), *holder.claim(flight)) for flight in lost]
+        body = msgspec.msgpack.encode(_Announcement(self._node, wants_answer, is_leaving, claims))
+        properties = Properties(type=ANNOUNCEMENT, delivery_mode=1)
+        self._publisher.say(
+            Outgoing(exchange=NODES_EXCHANGE, routing_key="", properties=properties, body=body, mandatory=False)
+        )
+
+
+def _digest(message: Message) -> bytes:
+    """Return what a message is known by, on any machine."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (message.queue, message.id, str(message.headers.get("retries"))):
+        digest.update(part.encode("utf-8", "backslashreplace") + b"\0")
+    digest.update(message.body)
+    return digest.digest()
