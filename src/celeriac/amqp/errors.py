@@ -78,8 +78,8 @@ def handshake_refused(address: str, *, user: str, vhost: str, code: int, text: s
         )
     if not code:
         return (
-            f"What listens on {address} closed the connection before it was open. Is it RabbitMQ, and is it this port "
-            "that speaks AMQP (5672; with TLS 5671)?"
+            f"What listens on {address} closed the connection before it was open, as a RabbitMQ does that is starting "
+            f"or stopping. {_START_IT}; or is this another port than that of AMQP (5672; with TLS 5671)?"
         )
     return f"RabbitMQ at {address} refused the connection: {text} ({code})."
 

@@ -148,9 +148,10 @@ class AmqpConsumer(Consumer):
         """The server gives dead nodes' deliveries back by itself."""
         self._keep_alive()
         self._hold_on()
-        self._give_up()
-        self._reunion.keep_up()
-        self._reunion.see_to()
+        if self._connection is not None and self._connection.is_open:
+            self._give_up()
+            self._reunion.keep_up()
+            self._reunion.see_to()
         return 0
 
     def add_queue(self, queue: Queue) -> None:
@@ -385,8 +386,7 @@ class AmqpConsumer(Consumer):
 
     def _give_up(self) -> None:
         """Drop the ends of what has not come back in time."""
-        connection = self._connection
-        if not self._flights.expects_some or self._is_being_given_back() or not (connection and connection.is_open):
+        if not self._flights.expects_some or self._is_being_given_back():
             return
         for flight in self._flights.give_up():
             logger.warning(
