@@ -90,10 +90,10 @@ class Publisher:
         if not receipts.is_clean:
             raise _error(parcels, receipts)
 
-    def say(self, outgoing: Outgoing) -> bool:
+    def say(self, outgoing: Outgoing, *, timeout: float = _MOMENT) -> bool:
         """Send something that nobody has to hear, if that is possible within a moment; return whether it was."""
-        with contextlib.suppress(OperationalError), self._pool.channel(timeout=_MOMENT) as channel:
-            return channel.publish([outgoing], timeout=_MOMENT).is_clean
+        with contextlib.suppress(OperationalError), self._pool.channel(timeout=timeout) as channel:
+            return channel.publish([outgoing], timeout=timeout).is_clean
         return False
 
     def _send_once(

@@ -30,8 +30,13 @@ __all__ = ["Reunion"]
 
 #: Seconds that other nodes may need to connect after this one: their longest pause between two attempts, and a little.
 _PATIENCE = 6.0
-#: Seconds between two announcements of a node that waits for something.
+#: Seconds between two announcements: of a node that waits for something, and of others, so that all are known.
 _REPEAT = 1.0
+_REMIND = 10.0
+#: Seconds after which a node that has said nothing is none any more.
+_GONE = 35.0
+#: Seconds that an announcement may take: the first one connects.
+_SAYING = 3.0
 #: Deliveries that one announcement claims, at most.
 _MOST = 1000
 
@@ -70,7 +75,8 @@ class Reunion:
         self._publisher = publisher
         self._keep_alive = keep_alive
         self._holder: Holder | None = None
-        self._peers: set[str] = set()
+        #: When each of them was heard last.
+        self._peers: dict[str, float] = {}
         #: Those that have not said what they are waiting for since this node has connected.
         self._awaited: set[str] = set()
         self._until = 0.0
@@ -97,10 +103,10 @@ class Reunion:
             return
         self._awaited.discard(said.node)
         if said.is_leaving:
-            self._peers.discard(said.node)
+            self._peers.pop(said.node, None)
             self._claims.pop(said.node, None)
             return
-        self._peers.add(said.node)
+        self._peers[said.node] = time.monotonic()
         claims: dict[bytes, list[_Claim]] = defaultdict(list)
         for claim in said.claims:
             claims[claim.digest].append(claim)
@@ -109,9 +115,12 @@ class Reunion:
             self._announce(wants_answer=False)
 
     def keep_up(self) -> None:
-        """Say again what is waited for: somebody may have come since."""
-        if self._flights.lost and time.monotonic() - self._said_at >= _REPEAT:
+        """Say again what is waited for: somebody may have come since. Called about every second."""
+        now = time.monotonic()
+        if now - self._said_at >= (_REPEAT if self._flights.lost else _REMIND):
             self._announce(wants_answer=False)
+        if not self.is_waiting:
+            self._peers = {node: heard for node, heard in self._peers.items() if now - heard < _GONE}
 
     def leave(self) -> None:
         """The node ends."""
@@ -123,7 +132,8 @@ class Reunion:
         """Others may still say what they are waiting for."""
         if self._awaited and time.monotonic() >= self._until:
             # Who has not come by now has ended.
-            self._peers -= self._awaited
+            for node in self._awaited:
+                self._peers.pop(node, None)
             self._awaited.clear()
         return bool(self._awaited)
 
@@ -192,7 +202,8 @@ class Reunion:
         body = msgspec.msgpack.encode(_Announcement(self._node, wants_answer, is_leaving, claims))
         properties = Properties(type=ANNOUNCEMENT, delivery_mode=1)
         self._publisher.say(
-            Outgoing(exchange=NODES_EXCHANGE, routing_key="", properties=properties, body=body, mandatory=False)
+            Outgoing(exchange=NODES_EXCHANGE, routing_key="", properties=properties, body=body, mandatory=False),
+            timeout=_SAYING,
         )
 
 
