@@ -1,4 +1,4 @@
-"""The broker on RabbitMQ passes the suite, with classic and with quorum queues."""
+"""The broker on RabbitMQ passes the suite, and with quorum queues all of it that has to do with a queue's type."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,14 @@ from celeriac.brokers.amqp.consumer import AmqpConsumer
 from celeriac.brokers.amqp.dead_letters import DEAD_QUEUE
 from celeriac.brokers.base import Broker, Consumer
 from celeriac.testing.conformance.broker import BrokerConformance
+from celeriac.testing.conformance.harness import BrokerHarness
+from celeriac.testing.conformance.publishing import Publishing
+from celeriac.testing.conformance.queues import Queues
+from celeriac.testing.conformance.receiving import Receiving
+from celeriac.testing.conformance.settling import Settling
 
 
-class OnRabbitMQ(BrokerConformance):
+class OnRabbitMQ(BrokerHarness):
     queue_type: str
 
     @pytest.fixture(autouse=True)
@@ -39,9 +44,9 @@ class OnRabbitMQ(BrokerConformance):
         return MemoryBackend(f"memory://{id(self)}-results")
 
 
-class TestClassicQueues(OnRabbitMQ):
+class TestClassicQueues(OnRabbitMQ, BrokerConformance):
     queue_type = "classic"
 
 
-class TestQuorumQueues(OnRabbitMQ):
+class TestQuorumQueues(OnRabbitMQ, Publishing, Receiving, Settling, Queues):
     queue_type = "quorum"
