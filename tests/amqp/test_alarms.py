@@ -94,6 +94,7 @@ def test_a_connection_made_during_the_alarm_is_told_as_well(private_server, alar
         broker.close()
 
 
+@pytest.mark.soak
 def test_a_restart_under_way_loses_nothing_durable_and_runs_nothing_twice(private_server):
     broker = AmqpBroker(private_server.url)
     broker.publish([message(f"{number}", "restarts") for number in range(30)])

@@ -117,6 +117,7 @@ def test_what_was_pushed_to_a_node_that_has_no_room_any_more_goes_back(site):
     assert sorted(ids(receive(site.node(), 3))) == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize("site", ["classic"], indirect=True)
 def test_a_full_node_keeps_its_connection_for_longer_than_its_lease(site):
     site.publish("1")
     node = site.node(lease=3.0)
