@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from celeriac.backends.redis import RedisBackend, listener
-from celeriac.exceptions import OperationalError
+from celeriac.backends.redis import RedisBackend, listener, waits
+from celeriac.exceptions import BackendGetMetaError, OperationalError
 from celeriac.testing.conformance.harness import in_thread, until
 from tests.redis.waiting import Waiting, result, stores
 from tests.servers.proxy import Proxy
@@ -52,23 +52,23 @@ def test_thousands_of_threads_wait_on_one_connection(
     backend, other = make_backend(), make_backend()
     before = threading.stack_size(256 * 1024)
     try:
-        waits = {name: Waiting(backend, name) for name in (f"task-{number}" for number in range(2000))}
+        waiting = {name: Waiting(backend, name) for name in (f"task-{number}" for number in range(2000))}
     finally:
         threading.stack_size(before)
     until(lambda: subscribers(client) == [2000])
     # Not counting the subscription: what fetches, for all of them.
     assert len(client.client_list()) < 15
-    other.store([result(name) for name in waits])
-    for name, wait in waits.items():
+    other.store([result(name) for name in waiting])
+    for name, wait in waiting.items():
         assert wait.end() == {name}
 
 
 def test_nothing_is_asked_while_nothing_happens(make_backend: Callable[..., RedisBackend], client: redis.Redis) -> None:
-    waits = [Waiting(make_backend(), "a") for _ in range(3)]
+    waiting = [Waiting(make_backend(), "a") for _ in range(3)]
     until(lambda: subscribers(client) == [1, 1, 1])
     until(lambda: _is_quiet(client))
     make_backend().store([result("a")])
-    assert [wait.end() for wait in waits] == [{"a"}] * 3
+    assert [wait.end() for wait in waiting] == [{"a"}] * 3
 
 
 def _is_quiet(client: redis.Redis) -> bool:
@@ -119,15 +119,15 @@ def test_a_result_stored_while_the_connection_was_cut_is_not_missed(
 ) -> None:
     caplog.set_level(logging.INFO, logger="celeriac")
     backend, other = make_backend(proxy.port), make_backend()
-    waits = [Waiting(backend, name) for name in ("a", "b")]
+    waiting = [Waiting(backend, name) for name in ("a", "b")]
     until(lambda: subscribers(client) == [2])
     proxy.refuse()
     other.store([result("a")])
     until(lambda: caplog.records)
     proxy.accept()
-    assert waits[0].end() == {"a"}
+    assert waiting[0].end() == {"a"}
     other.store([result("b")])
-    assert waits[1].end() == {"b"}
+    assert waiting[1].end() == {"b"}
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "cannot be waited for at the moment" in caplog.records[0].getMessage()
 
@@ -163,6 +163,32 @@ def test_a_restart_of_the_server_ends_no_wait(
         server.start()
     other.store([result("a")])
     assert wait.end() == {"a"}
+
+
+def test_a_wait_that_begins_during_a_restart_goes_on(
+    make_backend: Callable[..., RedisBackend], client: redis.Redis, server: RedisServer
+) -> None:
+    backend, other = make_backend(), make_backend()
+    other.store([result("a")])
+    assert set(backend.wait(["a"], 10)) == {"a"}
+    server.kill()
+    waiting = [Waiting(backend, "a"), Waiting(backend, "b")]
+    until(lambda: [each for each in threading.enumerate() if each.name == "celeriac-results"])
+    server.start()
+    other.store([result("b")])
+    assert [wait.end() for wait in waiting] == [{"a"}, {"b"}]
+
+
+def test_a_wait_that_begins_when_the_server_is_away_for_long_says_so(
+    make_backend: Callable[..., RedisBackend], proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waits, "_PATIENCE", 0.2)
+    backend = make_backend(proxy.port)
+    assert backend.wait(["a"], 0) == {}
+    proxy.refuse()
+    for timeout in (0, 0.1, 30):
+        with pytest.raises(BackendGetMetaError, match="systemctl start redis-server"):
+            backend.wait(["a"], timeout)
 
 
 def test_close_ends_the_waits_and_the_thread(make_backend: Callable[..., RedisBackend], client: redis.Redis) -> None:
@@ -233,13 +259,13 @@ def test_no_result_is_missed_whatever_happens_to_connections_and_server(
     ]
     for turn in range(60):
         names = [f"{turn}-{number}" for number in range(100)]
-        waits = [Waiting(backend, *names[:50], minimum=50), *(Waiting(backend, name) for name in names[50:])]
+        waiting = [Waiting(backend, *names[:50], minimum=50), *(Waiting(backend, name) for name in names[50:])]
         until(lambda names=names: sum(subscribers(client)) >= len(names))
         thread = in_thread(store_all, other, names)
         # Here, as a server ends with the thread that started it.
         chance.choice(evils)()
         thread.join()
         started = time.monotonic()
-        assert waits[0].end() == set(names[:50])
-        assert [wait.end() for wait in waits[1:]] == [{name} for name in names[50:]]
+        assert waiting[0].end() == set(names[:50])
+        assert [wait.end() for wait in waiting[1:]] == [{name} for name in names[50:]]
         assert time.monotonic() - started < 10

@@ -10,13 +10,18 @@ nothing stored in between is missed. It ends when nobody has waited for a while.
 import threading
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from celeriac.backends.base import StoredResult
 from celeriac.backends.redis.fetching import Fetching
 from celeriac.backends.redis.listener import Listener
+from celeriac.exceptions import BackendGetMetaError
 from celeriac.redis.forks import watch
 
 __all__ = ["Waits"]
+
+#: Seconds that a wait, which begins while the server is away, waits for it.
+_PATIENCE: Final = 10.0
 
 
 class _Wait:
@@ -43,17 +48,30 @@ class Waits:
         watch(self)
 
     def wait(self, task_ids: Sequence[str], timeout: float, minimum: int) -> dict[str, StoredResult]:
-        """Wait until ``minimum`` of the tasks are ready; return those that are, whatever their number, at the end."""
+        """Wait until ``minimum`` of the tasks are ready; return those that are, whatever their number, at the end.
+
+        Raises ``BackendGetMetaError`` when it begins while the server is away, and that goes on for a while.
+        """
         deadline = time.monotonic() + timeout
         task_ids = list(dict.fromkeys(task_ids))
         minimum = min(minimum, len(task_ids))
-        ready = self._ready(task_ids)
+        is_away = False
+        try:
+            ready = self._ready(task_ids)
+        except BackendGetMetaError:
+            if not self._has_read or timeout <= 0:
+                raise
+            # It was there before, so it may be back soon; the listener looks as soon as it is.
+            is_away, ready = True, {}
         if len(ready) >= minimum or timeout <= 0:
             return ready
         wait = _Wait([task_id for task_id in task_ids if task_id not in ready], minimum - len(ready))
         self._enter(wait)
         try:
-            wait.ended.wait(min(max(deadline - time.monotonic(), 0), threading.TIMEOUT_MAX))
+            if is_away and not wait.ended.wait(_until(min(deadline, time.monotonic() + _PATIENCE))):
+                # Raises if it still is.
+                self._ready(wait.task_ids)
+            wait.ended.wait(_until(deadline))
         finally:
             self._leave(wait)
         return ready | wait.ready
@@ -84,12 +102,16 @@ class Waits:
         self._waits: dict[str, list[_Wait]] = {}
         self._entered: set[_Wait] = set()
         self._next_is_woken = False
+        #: The server has been there.
+        self._has_read = False
 
     def _new_listener(self) -> Listener:
         return Listener(self._fetching, self._deliver)
 
     def _ready(self, task_ids: Sequence[str]) -> dict[str, StoredResult]:
-        return {task_id: result for task_id, result in self._fetching.fetch(task_ids).items() if result.ready}
+        found = self._fetching.fetch(task_ids)
+        self._has_read = True
+        return {task_id: result for task_id, result in found.items() if result.ready}
 
     def _enter(self, wait: _Wait) -> None:
         with self._mutex:
@@ -122,3 +144,7 @@ class Waits:
                 wait.ready[result.task_id] = result
                 if len(wait.ready) >= wait.minimum:
                     wait.ended.set()
+
+
+def _until(deadline: float) -> float:
+    return min(max(deadline - time.monotonic(), 0.0), threading.TIMEOUT_MAX)
