@@ -56,6 +56,12 @@ class Courier:
         """Take these queues for declared: those of a worker, in its children."""
         self._presumed = frozenset(queues)
 
+    def has_declared(self, messages: Sequence[Message]) -> bool:
+        """Say whether the queues of messages are known to exist."""
+        broker, declared = self._declared
+        known = declared if broker is self._app.broker else ()
+        return all(message.queue in known or message.queue in self._presumed for message in messages)
+
     def declare(self, messages: Sequence[Message]) -> None:
         """Make sure that the queues of messages exist which somebody else will publish; costs nothing the second time.
 
@@ -87,7 +93,7 @@ class Courier:
         """Try again, with the pauses of the retry policy; raises what is known when it gives up."""
         for pause in self._pauses(options):
             # A connection takes its own time to fail, and no other is begun that would go beyond the deadline.
-            longest = 0.0 if self._has_declared(attempt.missing) else attempt.duration
+            longest = 0.0 if self.has_declared(attempt.missing) else attempt.duration
             if attempt.is_refused or time.monotonic() + pause + longest >= deadline:
                 break
             time.sleep(pause)
@@ -119,10 +125,6 @@ class Courier:
                 routing_key=message.routing_key or message.queue,
                 headers=message.headers,
             )
-
-    def _has_declared(self, messages: Sequence[Message]) -> bool:
-        broker, declared = self._declared
-        return broker is not None and all(message.queue in declared | self._presumed for message in messages)
 
     def _declare(self, broker: Broker, messages: Sequence[Message]) -> None:
         if self._declared[0] is not broker:

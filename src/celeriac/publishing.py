@@ -329,6 +329,10 @@ class Publisher:
         """Take these queues for declared, since the node takes from them."""
         self._courier.presume(queues)
 
+    def has_declared(self, messages: Sequence[Message]) -> bool:
+        """Say whether ``declare`` has nothing to do for these messages."""
+        return self._courier.has_declared(messages)
+
     def declare(self, messages: Sequence[Message]) -> None:
         """Make sure that the queues of follow-ups exist; raises ``OperationalError``."""
         self._courier.declare(messages)

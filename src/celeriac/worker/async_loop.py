@@ -1,6 +1,7 @@
 """The loop of a child for ``async def`` tasks: an event loop in a thread of its own, beside the ``def`` tasks."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -127,6 +128,10 @@ class AsyncLoop:
             _uncancel()
         else:
             report = prepared
+        if bench.must_declare(report):
+            with contextlib.suppress(asyncio.CancelledError):  # some task of the user's cancels whatever it finds
+                await asyncio.to_thread(bench.declare, report)
+            _uncancel()
         bench.end(row, work, report, began)
         self._free_rows.append(row)
         self._read_on()

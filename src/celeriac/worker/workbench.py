@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from celeriac.exceptions import CeleriacError, OperationalError, UnreadableMessage
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
 
 __all__ = ["Workbench"]
+
+logger = logging.getLogger("celeriac.worker")
 
 #: Stands for a message whose envelope cannot be read.
 _NOBODY = Message(id="", queue="", headers={})
@@ -83,8 +85,6 @@ class Workbench:
             # The task has forked and this is its copy of the process, which must not go on as if it were the child.
             os._exit(0)
         log_end(report)
-        if report.follow_ups:
-            self._declare(report.follow_ups)
         self.outbox.put(
             Done(
                 work.sequence,
@@ -100,10 +100,19 @@ class Workbench:
         )
         self._board.end(row)
 
-    def _declare(self, messages: Sequence[Message]) -> None:
-        """Declare the queues that the node is going to publish to: only the app knows them."""
-        with contextlib.suppress(OperationalError):  # the node, which says so, waits for the broker
-            self._app.publisher.declare(messages)
+    def must_declare(self, report: Report) -> bool:
+        """Say whether the node is going to publish to queues that may not be there; costs nothing."""
+        follow_ups = report.follow_ups
+        return bool(follow_ups) and not forked.is_copy and not self._app.publisher.has_declared(follow_ups)
+
+    def declare(self, report: Report) -> None:
+        """Declare these queues: only the app knows them. Takes as long as a connection does."""
+        try:
+            self._app.publisher.declare(report.follow_ups)
+        except OperationalError:
+            return  # the node, which says so, waits for the broker
+        except CeleriacError as error:
+            logger.warning("A queue that task %s publishes to cannot be made. %s", report.task_name, error)
 
     def run(self, row: int, work: Work, limit: SoftLimit) -> None:
         """Run a ``def`` task from its work to its end."""
@@ -116,6 +125,8 @@ class Workbench:
             report = _run(prepared)
         else:
             report = prepared
+        if self.must_declare(report):
+            self.declare(report)
         self.end(row, work, report, began)
 
 
