@@ -311,7 +311,7 @@ _REDIS = (
         False,
         "A call of it that timed out is made once more.",
         without_effect=True,
-        reason="A connection repeats nothing by itself; `result_backend_always_retry` is what tries again.",
+        reason="No connection repeats anything by itself; a worker keeps a result until it is stored.",
     ),
     _declare("redis_socket_keepalive", FLAG, False, "TCP keep-alive on connections to it."),
     _declare(
