@@ -95,4 +95,5 @@ def fleet(ground: Ground, project: Callable[..., Project]) -> Iterator[Fleet]:
     yield fleet
     for worker in fleet.project.workers:
         worker.destroy()
+    ground.mend()
     fleet.project.app.broker.purge("celery")
