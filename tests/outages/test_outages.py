@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.outages.conftest import Fleet
+from tests.outages.ground import RabbitGround
 from tests.worker.conftest import Worker, wait_until
 
 #: Seconds after the server's return within which a new task has run.
@@ -62,7 +63,7 @@ def expect_each_once(fleet: Fleet, numbers: set[int], *, maybe: set[int] = froze
     assert set(begun) <= numbers | maybe | {1_000_000}
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
+@pytest.mark.parametrize("how", ["stop", pytest.param("kill", marks=pytest.mark.soak)])
 def test_a_restart_of_the_server(fleet: Fleet, how: str) -> None:
     worker = fleet.worker(concurrency=2)
     long = [fleet.tasks.slow.delay(number, 4.0) for number in (500_000, 500_001)]
@@ -188,9 +189,9 @@ def restarts(fleet: Fleet, count: int) -> None:
 
 
 def test_some_restarts_in_a_row(fleet: Fleet) -> None:
-    restarts(fleet, 4)
+    restarts(fleet, 2 if isinstance(fleet.ground, RabbitGround) else 4)
 
 
 @pytest.mark.soak
 def test_fifty_restarts_in_a_row(fleet: Fleet) -> None:
-    restarts(fleet, 50)
+    restarts(fleet, int(os.environ.get("CELERIAC_RESTARTS", "50")))

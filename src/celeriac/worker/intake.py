@@ -30,7 +30,7 @@ logger = logging.getLogger("celeriac.worker.intake")
 #: Seconds between two attempts while the broker is away: the first and the longest pause. The longest is most of what
 #: a task waits for after the server's return, and a quarter of the lease at most, to keep it while only the results are
 #: away.
-_PAUSES = (0.1, 2.0)
+_PAUSES = (0.1, 1.0)
 #: Deliveries taken at once, at most: a batch must not hold the store for long.
 _BATCH = 500
 #: Seconds between two looks for dead nodes, and between two renewals that tell news of this one.
