@@ -1,5 +1,6 @@
 """Deliveries that are under way: which message of which channel each of them is, also after the connection broke."""
 
+import hashlib
 import itertools
 import time
 from collections import Counter, deque
@@ -10,7 +11,7 @@ from celeriac.brokers.base import Delivery, Outcome, Settlement
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
 
-__all__ = ["Flight", "Flights"]
+__all__ = ["Flight", "Flights", "digest"]
 
 #: Seconds before the end of a connection in which an ack may have been lost: as long as its end may go unnoticed.
 _LOST_ACKS = 15.0
@@ -70,10 +71,12 @@ class Flights:
         self._numbers = itertools.count(1)
         self._flights: dict[int | str, Flight] = {}
         self._lost: dict[int, deque[Flight]] = {}
-        #: What was acked lately: when, and its key.
-        self._acks: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
+        #: What was acked lately: when, its key, and its digest.
+        self._acks: deque[tuple[float, int, bytes]] = deque(maxlen=_REMEMBERED)
         #: What was acked just before the last break, and how often.
         self._unsure: Counter[int] = Counter()
+        #: The digests of those: other nodes to which they are given again need not run them.
+        self.done: list[bytes] = []
 
     def __iter__(self) -> Iterator[Flight]:
         """Yield them, the oldest first."""
@@ -109,9 +112,10 @@ class Flights:
         flight = self._flights.pop(settlement.delivery.tag, None)
         if flight is None or settlement.outcome is not Outcome.ACK:
             return
-        key = hash(flight.hold_key) if flight.held else _key(flight.message)
+        message = flight.message
+        key = hash(flight.hold_key) if flight.held else _key(message)
         now = time.monotonic()
-        self._acks.append((now, key))
+        self._acks.append((now, key, digest(message)))
         while self._acks[0][0] < now - _LOST_ACKS:
             self._acks.popleft()
 
@@ -128,7 +132,9 @@ class Flights:
             key = _key(flight.message)
             self._lost.setdefault(key, deque()).append(flight)
         before = time.monotonic() - _LOST_ACKS
-        self._unsure.update(key for at, key in self._acks if at >= before)
+        unsure = [(key, done) for at, key, done in self._acks if at >= before]
+        self._unsure.update(key for key, _ in unsure)
+        self.done += [done for _, done in unsure]
         self._acks.clear()
         return len(gone)
 
@@ -191,6 +197,7 @@ class Flights:
     def give_up(self) -> list[Flight]:
         """Wait no longer for what has ended; return that. What still runs is waited for as long as it does."""
         self._unsure.clear()
+        self.done.clear()
         ended: list[Flight] = []
         for key, waiting in list(self._lost.items()):
             for flight in [each for each in waiting if each.pending is not None]:
@@ -206,6 +213,13 @@ class Flights:
         self._flights.clear()
         self._lost.clear()
         self._unsure.clear()
+        self.done.clear()
+
+
+def digest(message: Message) -> bytes:
+    """Return what a message is known by, on any machine."""
+    text = f"{message.queue}\0{message.id}\0{message.headers.get('retries')}\0".encode("utf-8", "backslashreplace")
+    return hashlib.blake2b(text + message.body, digest_size=16).digest()
 
 
 def _key(message: Message) -> int:

@@ -3,13 +3,13 @@
 A server that was restarted gives every unsettled message to whoever comes first, though its task may still run on
 another node. So each node says when it has connected what it is waiting for, and where it wants it sent; and what is
 given to it meanwhile that may be another's waits until all nodes it knew have said theirs, or have had the time to.
-A node that is alone waits for nobody.
+Nodes also name what they had acked just before: the server may have lost those acks. A node that is alone waits for
+nobody.
 """
 
-import hashlib
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from celeriac.amqp.content import Arrival, Outgoing
-from celeriac.brokers.amqp.flights import Flights
+from celeriac.brokers.amqp.flights import Flights, digest
 from celeriac.brokers.amqp.holding import Holder
 from celeriac.brokers.amqp.line import Line
 from celeriac.brokers.amqp.nodes import ANNOUNCEMENT, NODES_EXCHANGE
@@ -37,8 +37,9 @@ _REMIND = 10.0
 _GONE = 35.0
 #: Seconds that an announcement may take: the first one connects.
 _SAYING = 3.0
-#: Deliveries that one announcement claims, at most.
+#: Deliveries that one announcement claims, and names as done, at most.
 _MOST = 1000
+_MOST_DONE = 3000
 
 
 class _Claim(Struct, array_like=True):
@@ -55,6 +56,8 @@ class _Announcement(Struct, array_like=True):
     wants_answer: bool
     is_leaving: bool
     claims: list[_Claim]
+    #: Digests of what is done, though its ack may have been lost.
+    done: list[bytes] = []
 
 
 class _Doubtful(NamedTuple):
@@ -83,11 +86,16 @@ class Reunion:
         self._said_at = 0.0
         self._claims: dict[str, dict[bytes, list[_Claim]]] = {}
         self._doubtful: list[_Doubtful] = []
+        #: What other nodes have done, and how much of that has been acked in their place.
+        self._done: dict[str, Counter[bytes]] = {}
+        self._acked: Counter[bytes] = Counter()
 
     def begin(self, holder: Holder, *, is_again: bool) -> None:
         """The node has connected, for the first time or again."""
         self._holder = holder
         self._claims.clear()
+        self._done.clear()
+        self._acked.clear()
         self._doubtful.clear()
         self._awaited = set(self._peers) if is_again else set()
         self._until = time.monotonic() + _PATIENCE
@@ -105,19 +113,21 @@ class Reunion:
         if said.is_leaving:
             self._peers.pop(said.node, None)
             self._claims.pop(said.node, None)
+            self._done.pop(said.node, None)
             return
         self._peers[said.node] = time.monotonic()
         claims: dict[bytes, list[_Claim]] = defaultdict(list)
         for claim in said.claims:
             claims[claim.digest].append(claim)
         self._claims[said.node] = claims
+        self._done[said.node] = Counter(said.done)
         if said.wants_answer:
             self._announce(wants_answer=False)
 
     def keep_up(self) -> None:
         """Say again what is waited for: somebody may have come since. Called about every second."""
         now = time.monotonic()
-        if now - self._said_at >= (_REPEAT if self._flights.lost else _REMIND):
+        if now - self._said_at >= (_REPEAT if self._flights.expects_some else _REMIND):
             self._announce(wants_answer=False)
         if not self.is_waiting:
             self._peers = {node: heard for node, heard in self._peers.items() if now - heard < _GONE}
@@ -143,7 +153,9 @@ class Reunion:
         return len(self._doubtful)
 
     def keeps(self, line: Line, queue: str, arrival: Arrival, message: Message) -> bool:
-        """Say whether a message that has come may be another node's; it is kept back then."""
+        """Say whether a message that has come is, or may be, another node's; it is seen to then."""
+        if self._ack_done(line, arrival, message):
+            return True
         is_doubtful = (arrival.redelivered and self.is_waiting) or self._claim_on(message) is not None
         if is_doubtful:
             self._doubtful.append(_Doubtful(line, queue, arrival, message))
@@ -156,7 +168,7 @@ class Reunion:
         doubtful, self._doubtful = self._doubtful, []
         is_waiting = self.is_waiting
         for each in doubtful:
-            if not each.line.is_open:
+            if not each.line.is_open or self._ack_done(each.line, each.arrival, each.message):
                 continue
             claim = self._claim_on(each.message)
             if claim is not None:
@@ -176,8 +188,19 @@ class Reunion:
     def _claim_on(self, message: Message) -> _Claim | None:
         if not any(self._claims.values()):
             return None
-        digest = _digest(message)
-        return next((claims[digest][0] for claims in self._claims.values() if claims.get(digest)), None)
+        wanted = digest(message)
+        return next((claims[wanted][0] for claims in self._claims.values() if claims.get(wanted)), None)
+
+    def _ack_done(self, line: Line, arrival: Arrival, message: Message) -> bool:
+        """Ack what another node has done and acked before; say whether it is that."""
+        if not arrival.redelivered or not any(self._done.values()):
+            return False
+        wanted = digest(message)
+        if sum(done[wanted] for done in self._done.values()) <= self._acked[wanted]:
+            return False
+        self._acked[wanted] += 1
+        line.finish((arrival.delivery_tag,), ())
+        return True
 
     def _drop(self, claim: _Claim) -> None:
         for claims in self._claims.values():
@@ -198,19 +221,11 @@ class Reunion:
         claims: list[_Claim] = []
         if holder is not None and not is_leaving:
             lost = [flight for flight in self._flights if flight.place is None][:_MOST]
-            claims = [_Claim(_digest(flight.message), *holder.claim(flight)) for flight in lost]
-        body = msgspec.msgpack.encode(_Announcement(self._node, wants_answer, is_leaving, claims))
+            claims = [_Claim(digest(flight.message), *holder.claim(flight)) for flight in lost]
+        done = self._flights.done[-_MOST_DONE:]
+        body = msgspec.msgpack.encode(_Announcement(self._node, wants_answer, is_leaving, claims, done))
         properties = Properties(type=ANNOUNCEMENT, delivery_mode=1)
         self._publisher.say(
             Outgoing(exchange=NODES_EXCHANGE, routing_key="", properties=properties, body=body, mandatory=False),
             timeout=_SAYING,
         )
-
-
-def _digest(message: Message) -> bytes:
-    """Return what a message is known by, on any machine."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (message.queue, message.id, str(message.headers.get("retries"))):
-        digest.update(part.encode("utf-8", "backslashreplace") + b"\0")
-    digest.update(message.body)
-    return digest.digest()
