@@ -18,7 +18,7 @@ The promises every engine keeps:
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -45,7 +45,6 @@ __all__ = [
     "QueueSize",
     "Settlement",
     "Subscription",
-    "settle_in_order",
 ]
 
 #: Seconds a node may be silent before its deliveries go to others. Renewed about every third of it.
@@ -384,36 +383,3 @@ class Broker(ABC):
         workers.
         """
         raise ImproperlyConfigured(f"Celery has no workers on {self.url}, so there is nobody to give anything back to.")
-
-
-def settle_in_order(
-    settlements: Sequence[Settlement],
-    results: ResultBackend | None,
-    *,
-    still_ours: Callable[[Sequence[Settlement]], list[Settlement]],
-    publish: Callable[[Sequence[Message]], None],
-    end: Callable[[Sequence[Settlement]], list[Settlement]],
-    confirmed: set[int | str],
-) -> list[Settlement]:
-    """Settle where results are not kept beside the messages; return those that were refused.
-
-    For engines: ``still_ours`` picks the settlements whose deliveries nobody else has taken (all, if that is not
-    known), ``publish`` publishes, ``end`` removes, requeues, rejects or replaces and returns what it refused. The order
-    is the promise: whatever fails in between, a second call repeats and nothing is lost. ``confirmed`` is the
-    consumer's, kept between calls: the tags of deliveries whose follow-ups are in, which no second call publishes
-    again however long the results are away.
-    """
-    ours = still_ours(settlements)
-    following = [each for each in ours if each.follow_ups and each.delivery.tag not in confirmed]
-    if following:
-        publish([message for settlement in following for message in settlement.follow_ups])
-        confirmed.update(settlement.delivery.tag for settlement in following)
-    stored = [settlement.result for settlement in ours if settlement.result is not None]
-    if stored and results is not None:
-        results.store(stored)
-    refused = end(ours)
-    confirmed.difference_update(settlement.delivery.tag for settlement in ours)
-    if len(ours) == len(settlements):
-        return refused
-    accepted = {id(settlement) for settlement in ours} - {id(settlement) for settlement in refused}
-    return [settlement for settlement in settlements if id(settlement) not in accepted]

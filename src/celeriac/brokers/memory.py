@@ -24,11 +24,11 @@ from celeriac.brokers.base import (
     QueueSize,
     Settlement,
     Subscription,
-    settle_in_order,
 )
 from celeriac.brokers.dead_letters import read_label, revived
 from celeriac.brokers.lease import Lease
 from celeriac.brokers.memory_store import Inbox, Line, MemoryStore, Node, Place, Row
+from celeriac.brokers.settling import settle_in_order
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue

@@ -12,7 +12,8 @@ from celeriac.brokers.amqp.dead_letters import DEAD_QUEUE, outgoing_dead
 from celeriac.brokers.amqp.flights import Flight, Flights
 from celeriac.brokers.amqp.line import Place
 from celeriac.brokers.amqp.publishing import Parcel, Publisher, pack
-from celeriac.brokers.base import DEFAULT_PUBLISH_TIMEOUT, Outcome, Settlement, settle_in_order
+from celeriac.brokers.base import DEFAULT_PUBLISH_TIMEOUT, Outcome, Settlement
+from celeriac.brokers.settling import settle_in_order
 from celeriac.exceptions import OperationalError
 from celeriac.protocol.message import Message
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from celeriac.backends.base import ResultBackend
-from celeriac.brokers.base import Consumer, Delivery, Settlement, settle_in_order
+from celeriac.brokers.base import Consumer, Delivery, Settlement
+from celeriac.brokers.settling import settle_in_order
 from celeriac.brokers.sqlite.messages import insert_messages, to_rows
 from celeriac.brokers.sqlite.session import Session
 from celeriac.brokers.sqlite.settling import Plan, make_delivery, pick_ours
