@@ -252,23 +252,51 @@ def test_consumption_goes_on_after_every_one_of_many_broken_connections(site):
         assert node.settle([ack(delivery)]) == []
 
 
-def test_of_two_nodes_each_gets_back_what_is_under_way_with_it(site):
+def test_a_node_that_is_given_what_another_is_running_sends_it_there(site):
     site.publish("1", "2", "3", "4")
-    nodes = [site.node(), site.node()]
-    running = [receive(node, 2) for node in nodes]
-    for node in nodes:
+    quick, slow = site.node(), site.node()
+    running = {node: receive(node, 2) for node in (quick, slow)}
+    for node in running:
         keep_busy(node, 0.2)
     site.proxy.cut()
+    site.publish("new")
+
+    # The quick one is back first, has room for all, and gets all: but runs none that the other may be running.
+    until(lambda: renewed(quick) is not None)
+    assert ids(until(lambda: quick.receive(5, 0.2))) == ["new"]
+    assert quick.receive(5, 0.3) == []
 
     def are_back() -> bool:
-        for node in nodes:
+        for node in running:
             with contextlib.suppress(OperationalError):
                 node.recover()
                 assert node.receive(0, 0) == []
-        return not any(node._flights.lost for node in nodes)
+        return not any(node._flights.lost for node in running)
 
     until(are_back, pause=0.05)
-    for node, deliveries in zip(nodes, running, strict=True):
+    for node, deliveries in running.items():
         assert node.settle([ack(delivery) for delivery in deliveries]) == []
-    assert [node.receive(4, 0.3) for node in nodes] == [[], []]
+    assert [node.receive(4, 0.3) for node in running] == [[], []]
     assert site.ready() == 0
+
+
+def test_a_node_waits_only_a_moment_for_one_that_does_not_come_back(site):
+    site.publish("1", "2")
+    ours, theirs = site.node(), site.node()
+    [mine] = receive(ours)
+    receive(theirs)
+    for node in (ours, theirs):
+        keep_busy(node, 0.2)
+    theirs.cut_off()
+    site.proxy.cut()
+    started = time.monotonic()
+    assert ids(receive(ours)) == ["2"]
+    assert time.monotonic() - started > 3
+    assert ours.settle([ack(mine)]) == []
+
+
+@pytest.mark.parametrize("site", ["quorum"], indirect=True)
+def test_a_queue_whose_type_was_misjudged_is_consumed_all_the_same(site):
+    site.publish("1", "2")
+    site.through_proxy._declarer._shares[site.queue.name] = True
+    assert ids(receive(site.node(), 2)) == ["1", "2"]

@@ -106,6 +106,11 @@ class Connection:
         """Nothing is known to be wrong with it."""
         return self._lost is None
 
+    @property
+    def lost_code(self) -> int:
+        """Why the server closed it, as AMQP's number; 0: it did not say."""
+        return self._lost_code
+
     def fileno(self) -> int:
         """Return the socket's descriptor."""
         return self._stream.fileno()

@@ -12,6 +12,7 @@ NOT_FOUND = 404
 RESOURCE_LOCKED = 405
 PRECONDITION_FAILED = 406
 NOT_ALLOWED = 530
+NOT_IMPLEMENTED = 540
 
 _START_IT = "Start it with 'systemctl start rabbitmq-server' or 'docker run -d -p 5672:5672 rabbitmq:4'"
 

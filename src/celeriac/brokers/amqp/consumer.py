@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from celeriac.amqp.connection import Connection
 from celeriac.amqp.content import Arrival
+from celeriac.amqp.errors import NOT_IMPLEMENTED
 from celeriac.amqp.wake_pipe import WakePipe
 from celeriac.backends.base import ResultBackend
 from celeriac.brokers.amqp.arrivals import comes_again, message_of
@@ -195,6 +196,9 @@ class AmqpConsumer(Consumer):
         connection = self._connection
         if connection is None or not connection.is_open:
             self._bury()
+            if connection is not None and connection.lost_code == NOT_IMPLEMENTED:
+                # A queue was no classic one after all, or this server knows no shared windows.
+                self._declarer.separate(self._queues)
             was_there = self._connection is not None
             connection = self._connection = self._connect()
             self._answerer = NodeAnswerer(connection, name=self._node, lease=self._lease, say=self._publisher.say)

@@ -1,6 +1,7 @@
 """Declaring queues, and finding out about those that exist."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from celeriac.amqp.channel import Channel
@@ -105,15 +106,52 @@ class Declarer:
     def shares_window(self, connection: Connection, queue: Queue) -> bool:
         """Say whether the queue's messages can be pushed through a window that several queues share.
 
-        Classic queues can; of others the server does not say which they are, except when it refuses a declaration.
+        Classic queues can. Of which type a queue is the server says only by taking a declaration or refusing it.
         """
         known = self._shares.get(queue.name)
         if known is None:
-            known = self._shares[queue.name] = _is_classic(connection, queue)
+            known = self._shares[queue.name] = self._is_classic(connection, queue)
         return known
 
+    def separate(self, names: Iterable[str]) -> None:
+        """These queues cannot share a window, whatever was thought."""
+        self._shares.update(dict.fromkeys(names, False))
+
+    def _is_classic(self, connection: Connection, queue: Queue) -> bool:
+        """Declare the queue as it is described, and then as the server says that it is, until its type is known."""
+        try:
+            arguments = self._arguments(queue)
+        except ImproperlyConfigured:
+            arguments = {}
+        for _ in range(_MAX_QUESTIONS):
+            channel = connection.channel()
+            try:
+                channel.declare_queue(
+                    queue.name,
+                    durable=queue.durable,
+                    exclusive=queue.exclusive,
+                    auto_delete=queue.auto_delete,
+                    arguments=arguments,
+                )
+            except Refused as refusal:
+                difference = _DIFFERENCE.search(refusal.text) if refusal.code == PRECONDITION_FAILED else None
+                if difference is None:
+                    return False
+                name, value, kind, none = difference.groups()
+                if name == "x-queue-type":
+                    return bool(none) or value == "classic"
+                _adopt(arguments, name, value, kind)
+            else:
+                return bool(arguments.get("x-queue-type", "classic") == "classic")
+            finally:
+                _close(channel)
+        return False
+
+    def _arguments(self, queue: Queue) -> dict[str, Any]:
+        return queue_arguments(queue, default_type=self._default_type, max_priority=self._max_priority)
+
     def _make(self, connection: Connection, queue: Queue) -> None:
-        arguments = queue_arguments(queue, default_type=self._default_type, max_priority=self._max_priority)
+        arguments = self._arguments(queue)
         channel = connection.channel()
         try:
             channel.declare_queue(
@@ -180,32 +218,6 @@ def queue_arguments(queue: Queue, *, default_type: str, max_priority: int | None
             "max_priority and task_queue_max_priority and use a queue for each priority."
         )
     return arguments
-
-
-def _is_classic(connection: Connection, queue: Queue) -> bool:
-    named = (queue.queue_arguments or {}).get("x-queue-type")
-    if queue.exclusive or not queue.durable:
-        return True
-    arguments: dict[str, Any] = {"x-queue-type": named or "quorum"}
-    for _ in range(_MAX_QUESTIONS):
-        channel = connection.channel()
-        try:
-            channel.declare_queue(queue.name, arguments=arguments)
-        except Refused as refusal:
-            difference = _DIFFERENCE.search(refusal.text) if refusal.code == PRECONDITION_FAILED else None
-            if difference is None:
-                return False
-            name, value, kind, none = difference.groups()
-            if name == "x-queue-type":
-                return bool(none) or value == "classic"
-            if name in {"durable", "auto_delete", "exclusive"}:
-                return True
-            _adopt(arguments, name, value, kind)
-        else:
-            return bool(arguments["x-queue-type"] == "classic")
-        finally:
-            _close(channel)
-    return False
 
 
 def _adopt(arguments: dict[str, Any], name: str, value: str | None, kind: str | None) -> None:
