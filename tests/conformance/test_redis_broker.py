@@ -62,7 +62,7 @@ class TestRedisBrokerWithResultsInAnotherDatabase(OnOwnKeys, Publishing, Settlin
         return RedisBackend(self.results_url)
 
 
-class TestRedisBrokerWithResultsElsewhere(OnOwnKeys, Publishing, Settling):
+class TestRedisBrokerWithResultsElsewhere(OnOwnKeys, Settling):
     def make_backend(self, broker: Broker) -> ResultBackend:
         return MemoryBackend(f"memory://{id(self)}")
 

@@ -106,6 +106,7 @@ class Settling:
         refused = {int(position) for position in positions.split(b",") if position}
         for position, settlement in enumerate(settlements):
             self._answers[str(settlement.delivery.tag)] = position in refused
+        self._shard.record.forget(str(settlement.delivery.tag) for settlement in settlements)
 
     def _prepare(self, settlements: Sequence[Settlement]) -> None:
         """Store results that are elsewhere; then publish what the last step cannot."""
