@@ -94,7 +94,7 @@ class Grounds:
 
     def _suffixes(self, wire: Wire) -> list[str]:
         kinds = (*SIDES, SHARED, "urgent-celery", "urgent-celeriac", "given-back")
-        return ["default", *(f"{wire.name}-{kind}" for kind in kinds)]
+        return ["default", "bytes", *(f"{wire.name}-{kind}" for kind in kinds)]
 
     def _begin(self, wire: Wire) -> None:
         if (wire.name, "celery") in self._clients:

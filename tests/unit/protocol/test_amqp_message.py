@@ -45,7 +45,6 @@ def test_the_properties_are_those_celery_writes():
         content_encoding="utf-8",
         headers={"task": "a.b", "id": "task-1"},
         delivery_mode=2,
-        priority=0,
         correlation_id="task-1",
         reply_to="oid",
         expiration="60000",
