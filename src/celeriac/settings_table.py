@@ -81,10 +81,10 @@ _BROKER = (
         "broker_url",
         (Kind.TEXT, Kind.LIST),
         None,
-        "Where messages wait: `sqlite:///path`, `memory://`; several, in a list or parted by semicolons, for "
-        "fail-over. None: the file `celeriac.sqlite3` beside the app's main module (in Django: in `BASE_DIR`). The "
-        "environment variable `CELERIAC_BROKER_URL` "
-        "wins over every other place.",
+        "Where messages wait: `sqlite:///path`, `redis://host:6379/0`, `amqp://user:password@host:5672//`. Of Redis "
+        "and RabbitMQ several, in a list or parted by semicolons: one that answers is used. None: the file "
+        "`celeriac.sqlite3` beside the app's main module (in Django: in `BASE_DIR`). The environment variable "
+        "`CELERIAC_BROKER_URL` wins over every other place.",
         celery_default="amqp://guest@localhost//",
         reason="It works with nothing installed but Python.",
     ),
@@ -336,9 +336,9 @@ _RESULT = (
         "result_backend",
         (Kind.TEXT, Kind.OBJECT),
         None,
-        "Where results are kept: a URL such as `sqlite:///path`, or `disabled`. None: beside the messages when "
-        "`broker_url` is not set either, else nowhere. The environment variable `CELERIAC_RESULT_BACKEND` wins over "
-        "every other place.",
+        "Where results are kept: a URL such as `sqlite:///path` or `redis://host:6379/0`, `rpc://`, or `disabled`. "
+        "None: beside the messages when `broker_url` is not set either, else nowhere. The environment variable "
+        "`CELERIAC_RESULT_BACKEND` wins over every other place.",
     ),
     _declare(
         "result_expires",
