@@ -32,6 +32,8 @@ class Exchanges:
         self._lock = threading.Lock()
         self._queues: dict[str, Queue] = {}
         self._types: dict[str, str] = {}
+        #: Some queue has ``x-expires``.
+        self.is_some_expiring = False
 
     def declare(self, queues: Sequence[Queue]) -> None:
         """Make sure that queues exist, and are found by Celery's tools."""
@@ -42,11 +44,12 @@ class Exchanges:
         """Declare queues once more, as they are known here: the server may have lost them."""
         self._scatter([call for name in names for call in self._declarations(self._queues.get(name, Queue(name)))])
 
-    def declare_unknown(self, names: Iterable[str]) -> None:
-        """Declare those queues of which this process has not heard."""
-        unknown = [Queue(name) for name in dict.fromkeys(names) if name not in self._queues]
+    def declare_unknown(self, messages: Iterable[Message]) -> None:
+        """Declare the queues of messages of which this process has not heard."""
+        known = self._queues
+        unknown = [message.queue for message in messages if message.queue not in known]
         if unknown:
-            self.declare(unknown)
+            self.declare([Queue(name) for name in dict.fromkeys(unknown)])
 
     def delete(self, queue: str) -> None:
         """Make the queue one that does not exist."""
@@ -102,6 +105,7 @@ class Exchanges:
         with self._lock:
             for queue in queues:
                 self._queues[queue.name] = queue
+                self.is_some_expiring = self.is_some_expiring or _expiry_of(queue) > 0
                 self._types.update({each.exchange.name: each.exchange.type for each in queue.all_bindings})
 
     def _scatter(self, calls: Sequence[tuple[bytes, Command]]) -> list[Reply]:

@@ -70,6 +70,8 @@ class Layout:
 
     def step(self, priority: int | None) -> int:
         """Return the step of a priority, as kombu rounds it."""
+        if not priority and not self.steps[0]:
+            return 0
         return self.steps[bisect(self.steps, max(0, min(9, priority or 0))) - 1]
 
     def list_name(self, queue: str, step: int) -> str:

@@ -38,19 +38,20 @@ class Publisher:
     def publish(self, messages: Sequence[Message], timeout: float) -> None:
         """Publish all in one step."""
         if messages:
-            self._say_what_is_certain(lambda: self._push(self._place(messages), messages, timeout))
+            placed = self._place(messages, interop=self._layout.interop)
+            self._say_what_is_certain(lambda: self._push(placed, messages, timeout))
 
     def publish_follow_ups(self, messages: Sequence[Message]) -> None:
         """Publish what one of our nodes follows up with: what is not due waits apart."""
-        placed = self._places.place(messages)
-        self._exchanges.declare_unknown(message.queue for message in messages)
+        placed = self._place(messages, interop=False)
         self._say_what_is_certain(lambda: self._push(placed, messages, DEFAULT_PUBLISH_TIMEOUT))
 
     def publish_with_results(
         self, messages: Sequence[Message], results: Sequence[StoredResult], backend: RedisBackend, timeout: float
     ) -> None:
         """Store results and publish in one step, on one server."""
-        self._say_what_is_certain(lambda: self._push_with_results(self._place(messages), results, backend, timeout))
+        placed = self._place(messages, interop=self._layout.interop)
+        self._say_what_is_certain(lambda: self._push_with_results(placed, results, backend, timeout))
 
     def broadcast(self, exchange: str, routing_key: str, payload: bytes) -> None:
         """Send to whoever listens."""
@@ -58,13 +59,19 @@ class Publisher:
         pool = self._server.pool_of(self._layout.channel(exchange).encode())
         self._say_what_is_certain(lambda: pool.call(b"PUBLISH", channel, payload))
 
-    def _place(self, messages: Sequence[Message]) -> list[Placed]:
-        placed = self._places.place(messages, interop=self._layout.interop)
-        self._exchanges.declare_unknown(message.queue for message in messages)
+    def _place(self, messages: Sequence[Message], *, interop: bool) -> list[Placed]:
+        """Encode, declare and look up; whatever goes wrong here, nothing has been published."""
+        try:
+            placed = self._places.place(messages, interop=interop)
+            self._exchanges.declare_unknown(messages)
+        except (RedisUnavailable, RedisRefused) as error:
+            raise BrokerUnavailable(str(error)) from error
         return placed
 
     def _push(self, placed: Sequence[Placed], messages: Sequence[Message], timeout: float) -> None:
-        commands = [*push_commands(placed), *self._exchanges.expiries(message.queue for message in messages)]
+        commands: list[Command] = [*push_commands(placed)]
+        if self._exchanges.is_some_expiring:
+            commands += self._exchanges.expiries(message.queue for message in messages)
         if self._layout.is_cluster:
             self._push_apart(commands, timeout)
             return

@@ -59,7 +59,8 @@ class Places:
             moment = message.not_before
             if interop and message.headers.get("eta"):
                 moment = None
-            for queue in self._exchanges.queues_of(message):
+            queues = self._exchanges.queues_of(message) if message.exchange else (message.queue,)
+            for queue in queues:
                 placed.append(self._place_one(message, element, queue, moment, order + len(placed), now))
         return placed
 
@@ -79,6 +80,8 @@ class Places:
 
 def push_commands(placed: Sequence[Placed]) -> list[tuple[Argument, ...]]:
     """Return the commands for elements in their places, as few as there can be; what shares a place keeps its order."""
+    if len(placed) == 1 and placed[0].moment is None:
+        return [placed[0][:3]]
     groups: dict[tuple[bytes, str], list[Argument]] = {}
     for verb, key, element, moment in placed:
         groups.setdefault((verb, key), []).extend((element,) if moment is None else (repr(moment), element))

@@ -13,8 +13,9 @@
 --      '1' and the seven arguments of store_result, or '0' for no result
 -- Result: the positions, from 0, of the refused, of which nothing was done
 --
--- A delivery whose lease had ended counts as long as its message lies where it was put back. What is removed is removed
--- last: an error in between, which only a key of a foreign kind can cause, repeats messages and loses none.
+-- A delivery whose lease had ended counts as long as its message lies where it was put back: near the head of its list,
+-- for nobody shall wait until a list of a million has been searched for what others have long taken. What is removed is
+-- removed last: an error in between, which only a key of a foreign kind can cause, repeats messages and loses none.
 -- The refused are kept for ten minutes, for a node that has lost the answer.
 
 -- include server_time
@@ -42,6 +43,9 @@ local function claim(receipt)
   end
   redis.call('HDEL', KEYS[2], receipt)
   local list = ARGV[2] .. string.match(receipt, ':(.*)$')
+  if not redis.call('LPOS', list, element, 'RANK', -1, 'MAXLEN', 10000) then
+    return false
+  end
   return redis.call('LREM', list, -1, element) == 1, element
 end
 

@@ -179,7 +179,7 @@ class Settling:
             assert settlement.replacement is not None
             placed.append((self._places.replace(settlement.replacement, settlement.delivery.queue), True))
         if settlement.follow_ups and self._publish_apart is None:
-            self._exchanges.declare_unknown(message.queue for message in settlement.follow_ups)
+            self._exchanges.declare_unknown(settlement.follow_ups)
             placed += [(each, False) for each in self._places.place(settlement.follow_ups)]
         return placed
 
