@@ -71,12 +71,11 @@ class AmqpBroker(Broker):
         options = options or {}
         self.location = Location.from_url(url, options)
         self.url = self.location.url
-        self._default_queue_type = _queue_type(options, "default_queue_type", "classic")
         self._consumer_timeout = seconds_option(options, "consumer_timeout", DEFAULT_CONSUMER_TIMEOUT)
         self._interop = bool(options.get("interop", True))
         max_priority = options.get("queue_max_priority")
         self._declarer = Declarer(
-            default_type=self._default_queue_type,
+            default_type=_queue_type(options, "default_queue_type", "classic"),
             max_priority=max_priority,
             delay_queue_type=_queue_type(options, "delay_queue_type", "quorum"),
         )
@@ -197,7 +196,11 @@ class AmqpBroker(Broker):
 
     def _make_holder(self, connection: Connection, flights: Flights) -> Holder:
         return Holder(
-            connection, flights, self._pool, timeout=self._consumer_timeout, queue_type=self._default_queue_type
+            connection,
+            flights,
+            self._pool,
+            timeout=self._consumer_timeout,
+            is_classic=lambda name: self._is_classic(connection, name),
         )
 
     def _is_classic(self, connection: Connection, queue: str) -> bool:

@@ -20,6 +20,10 @@ _REMEMBERED = 20_000
 #: Bytes of a body by which a redelivery is known again.
 _TELLING = 1024
 
+#: Seconds within which a held copy comes back from a server that was restarted: a quorum queue that finds the other one
+#: without a leader tries again after three minutes.
+_HELD_RETURN = 240.0
+
 
 class Flight:
     """One delivery that the consumer has handed out."""
@@ -40,7 +44,7 @@ class Flight:
         #: Where it is settled; None: its connection broke, and the server gives the message to somebody again.
         self.place: Place | None = place
         self.delivery_tag = delivery_tag
-        #: On the monotonic clock.
+        #: Since when it is in its place, or in none; on the monotonic clock.
         self.arrived_at = time.monotonic()
         #: It lies in the node's own hold queue (``holding``).
         self.held = False
@@ -128,7 +132,7 @@ class Flights:
         """The channel is closed: the server gives back what was received on it; return how many deliveries that are."""
         gone = [flight for flight in self._flights.values() if flight.place is place]
         for flight in gone:
-            flight.place = None
+            flight.place, flight.arrived_at = None, time.monotonic()
             key = _key(flight.message)
             self._lost.setdefault(key, deque()).append(flight)
         before = time.monotonic() - _LOST_ACKS
@@ -199,8 +203,11 @@ class Flights:
         self._unsure.clear()
         self.done.clear()
         ended: list[Flight] = []
+        late = time.monotonic() - _HELD_RETURN
         for key, waiting in list(self._lost.items()):
             for flight in [each for each in waiting if each.pending is not None]:
+                if flight.held and flight.arrived_at > late:
+                    continue
                 waiting.remove(flight)
                 self._flights.pop(flight.delivery.tag, None)
                 ended.append(flight)

@@ -60,14 +60,23 @@ class Holder:
     """Keeps one connection's deliveries from growing too old. A place where they are settled, like a ``Line``."""
 
     def __init__(
-        self, connection: Connection, flights: Flights, pool: ConnectionPool, *, timeout: float, queue_type: str
+        self,
+        connection: Connection,
+        flights: Flights,
+        pool: ConnectionPool,
+        *,
+        timeout: float,
+        is_classic: Callable[[str], bool],
     ) -> None:
-        """``timeout`` is the server's ``consumer_timeout`` in seconds; 0: it has none."""
+        """``timeout`` is the server's ``consumer_timeout`` in seconds; 0: it has none.
+
+        ``is_classic`` says whether a queue is of the classic type.
+        """
         self._connection = connection
         self._flights = flights
         self._pool = pool
         self._age = timeout / 3
-        self._queue_type = queue_type
+        self._is_classic = is_classic
         self._channel: Channel | None = None
         #: The queue a delivery came from -> the hold queue of its copies.
         self._queues: dict[str, str] = {}
@@ -191,15 +200,17 @@ class Holder:
 
     def _arguments(self, origin: str) -> dict[str, object]:
         arguments: dict[str, object] = {
-            "x-queue-type": self._queue_type,
             "x-message-ttl": _STRANDED,
             "x-expires": _ABANDONED,
             "x-dead-letter-exchange": "",
             "x-dead-letter-routing-key": origin,
         }
-        if self._queue_type == "quorum":
-            arguments |= {"x-overflow": "reject-publish", "x-dead-letter-strategy": "at-least-once"}
-        return arguments
+        if self._is_classic(origin):
+            return {"x-queue-type": "classic", **arguments}
+        # A classic queue gives its messages away once, and does so when the server starts again, before a quorum queue
+        # is there to take them: it has to be one that asks whether they have arrived.
+        at_least_once = {"x-overflow": "reject-publish", "x-dead-letter-strategy": "at-least-once"}
+        return {"x-queue-type": "quorum", **at_least_once, **arguments}
 
     def _collect(self) -> None:
         """Have copies that have come stand for their deliveries, and end the originals."""
