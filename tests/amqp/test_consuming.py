@@ -280,6 +280,7 @@ def test_a_node_that_is_given_what_another_is_running_sends_it_there(site):
     assert site.ready() == 0
 
 
+@pytest.mark.parametrize("site", ["classic"], indirect=True)
 def test_a_node_waits_only_a_moment_for_one_that_does_not_come_back(site):
     site.publish("1", "2")
     ours, theirs = site.node(), site.node()
