@@ -32,8 +32,10 @@ def slow(number, seconds):
     return number
 
 @app.task(bind=True)
-def twice(self, number):
+def twice(self, number, until):
     journal("begun", number)
+    while not (HERE / until).exists():
+        time.sleep(0.02)
     if not self.request.retries:
         raise self.retry(countdown=0)
     journal("ended", number)

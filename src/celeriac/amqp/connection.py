@@ -49,6 +49,8 @@ class Connection:
         self.patience = _PATIENCE
         #: Why the server takes no messages at the moment (``low on memory``); empty: it does.
         self.blocked = ""
+        #: When it last took a message here (monotonic).
+        self.took_at = 0.0
         #: What has been made sure of on it, for whoever declares things.
         self.known: set[str] = set()
         #: Methods on no channel that wait for whoever asked for them.

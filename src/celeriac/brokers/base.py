@@ -234,6 +234,13 @@ class Consumer(ABC):
         Returns False when the lease had ended before: others may, but need not, have taken this node's deliveries.
         """
 
+    def hindrance(self) -> str:
+        """Return why the server takes no new messages at the moment, though it serves this node; empty if it does.
+
+        One sentence with the cure. Asked every few seconds.
+        """
+        return ""
+
     @abstractmethod
     def recover(self) -> int:
         """Give dead nodes' deliveries back to their queues; return how many.

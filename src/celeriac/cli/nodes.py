@@ -49,6 +49,8 @@ class NodeView:
     def outage(self) -> str:
         """What it says of the last time it could not use its broker or result store, in words; empty if never."""
         report, name = self.report, self.record.name
+        if report is not None and report.hindrance:
+            return f"{name}: its broker takes no new messages. {report.hindrance}"
         if report is None or report.last_outage is None:
             return ""
         last = report.last_outage

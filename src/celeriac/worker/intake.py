@@ -35,6 +35,8 @@ _PAUSES = (0.1, 1.0)
 _BATCH = 500
 #: Seconds between two looks for dead nodes, and between two renewals that tell news of this one.
 _LOOK_EVERY = 1.0
+#: Seconds between two questions whether the broker takes new messages.
+_ASK_EVERY = 3.0
 #: Seconds a take waits before the loop looks at its other duties.
 _TURN = 1.0
 
@@ -97,6 +99,7 @@ class Intake:
         self._consumer: Consumer | None = None
         self._renewed_at = 0.0
         self._looked_at = 0.0
+        self._asked_at = 0.0
         self._told = b""
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
@@ -232,6 +235,9 @@ class Intake:
             self._looked_at = now
             self._renew(consumer, now)
             self._recover(consumer)
+            if now - self._asked_at > _ASK_EVERY:
+                self._asked_at = now
+                self._outages.note_hindrance(consumer.hindrance())
         self._settle_all(consumer)
         if self._stopping:
             return

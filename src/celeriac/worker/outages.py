@@ -32,6 +32,8 @@ class Outages:
         #: Outages since the start, the present one included.
         self.count = 0
         self.last: Outage | None = None
+        #: Why the broker takes no new messages, though it serves this node; empty: it does.
+        self.hindrance = ""
         self._began = 0.0
         #: The last attempt has failed.
         self.is_on = False
@@ -51,6 +53,14 @@ class Outages:
         what = "result store" if isinstance(error, BackendError) else "broker"
         self.last = Outage(began_at=time.time(), seconds=None, of=what, reason=str(error))
         logger.error("The %s cannot be used; trying again until it is back. %s", what, error)
+
+    def note_hindrance(self, sentence: str) -> None:
+        """Note what the broker says of itself while it works."""
+        if sentence and not self.hindrance:
+            logger.error("The broker takes no new messages; what there is goes on. %s", sentence)
+        elif self.hindrance and not sentence:
+            logger.warning("The broker takes new messages again.")
+        self.hindrance = sentence
 
     def end(self) -> None:
         """Note that everything has worked."""

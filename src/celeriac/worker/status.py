@@ -35,6 +35,8 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     #: How often the broker or the result store was away since the start, and when it was last.
     outages: int = 0
     last_outage: Outage | None = None
+    #: Why the broker takes no new messages, though it serves this node.
+    hindrance: str = ""
 
 
 class Status:
@@ -77,5 +79,6 @@ class Status:
                 failed=self._states[states.FAILURE],
                 outages=self.outages.count,
                 last_outage=self.outages.last,
+                hindrance=self.outages.hindrance,
             )
         )

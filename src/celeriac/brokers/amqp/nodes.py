@@ -11,10 +11,11 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from celeriac.amqp.channel import Channel
+from celeriac.amqp.channel import Channel, blocked_sentence
 from celeriac.amqp.connection import Connection
 from celeriac.amqp.content import Outgoing
 from celeriac.brokers.base import NodeRecord
+from celeriac.exceptions import BrokerUnavailable
 from celeriac.protocol.amqp_properties import Properties
 
 __all__ = ["ANNOUNCEMENT", "NODES_EXCHANGE", "NodeAnswerer", "ask_nodes"]
@@ -89,12 +90,16 @@ def ask_nodes(connection: Connection, *, gathering: float = GATHERING) -> list[N
             mandatory=False,
         )
         channel.publish([question], timeout=gathering)
+        if connection.blocked:
+            # Nobody has heard it.
+            raise BrokerUnavailable(blocked_sentence(connection.blocked))
         deadline = time.monotonic() + gathering
         while (remaining := deadline - time.monotonic()) > 0:
             connection.drive(remaining)
         return sorted((_record(arrival.body) for arrival in channel.arrivals), key=lambda record: record.name)
     finally:
-        channel.close()
+        if not connection.blocked:
+            channel.close()
 
 
 def _declare(channel: Channel) -> None:

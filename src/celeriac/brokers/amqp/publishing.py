@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from celeriac import clock
+from celeriac.amqp.channel import Channel
 from celeriac.amqp.confirms import NACKED, Receipts
 from celeriac.amqp.connection import Connection
 from celeriac.amqp.content import Outgoing
@@ -14,6 +15,7 @@ from celeriac.brokers.amqp.delaying import outgoing_delayed
 from celeriac.brokers.amqp.pool import ConnectionPool
 from celeriac.exceptions import BrokerUnavailable, EncodeError, MessageRefused, OperationalError, PublishUnconfirmed
 from celeriac.protocol.amqp_message import refusal_of, to_properties
+from celeriac.protocol.amqp_properties import Properties
 from celeriac.protocol.message import Message
 
 __all__ = ["Parcel", "Publisher"]
@@ -24,6 +26,9 @@ _MOMENT = 0.5
 _NO_ROUTE = "NO_ROUTE"
 #: Seconds before each further attempt with what came back.
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4)
+#: Seconds for which a server that has just taken a message is trusted to take the next one.
+_FRESH = 0.05
+_TO_NOBODY = Outgoing(routing_key="celeriac.nobody", properties=Properties(), body=b"", mandatory=False)
 
 
 class Parcel:
@@ -52,21 +57,30 @@ class Publisher:
         timeout: float,
         interop: bool = False,
         meanwhile: Callable[[], object] | None = None,
+        is_repeated: bool = False,
     ) -> None:
         """Publish messages; those with a moment that lies ahead into the delay queues.
 
         With ``interop`` one whose ``eta`` header says its moment goes to its queue at once, where Celery's workers look
-        for it. Raises what ``Broker.publish`` raises.
+        for it. ``is_repeated``: whoever calls will try again for as long as it takes. Raises what ``Broker.publish``
+        raises.
         """
         now = clock.now()
         parcels = [pack(message, now, interop=interop) for message in messages]
         try:
-            self.send(parcels, timeout=timeout, meanwhile=meanwhile)
+            self.send(parcels, timeout=timeout, meanwhile=meanwhile, is_repeated=is_repeated)
         except (TypeError, EncodeError) as error:
             refusals = filter(None, map(refusal_of, messages))
             raise next(refusals, error) from error
 
-    def send(self, parcels: Sequence[Parcel], *, timeout: float, meanwhile: Callable[[], object] | None = None) -> None:
+    def send(
+        self,
+        parcels: Sequence[Parcel],
+        *,
+        timeout: float,
+        meanwhile: Callable[[], object] | None = None,
+        is_repeated: bool = False,
+    ) -> None:
         """Send parcels; what has come back goes again.
 
         Once if its queue was gone, to a new one; now and then for most of a second if its queue is there and refuses
@@ -75,7 +89,7 @@ class Publisher:
         if not parcels:
             return
         deadline = time.monotonic() + timeout
-        receipts = self._send_once(parcels, deadline, meanwhile)
+        receipts = self._send_once(parcels, deadline, meanwhile, is_repeated=is_repeated)
         for pause in _PAUSES:
             places = [
                 place
@@ -103,6 +117,7 @@ class Publisher:
         meanwhile: Callable[[], object] | None,
         *,
         anew: bool = False,
+        is_repeated: bool = False,
     ) -> Receipts:
         """Send on one connection; on a second one if the first broke before anything was sent."""
         outgoing = [parcel.outgoing for parcel in parcels]
@@ -115,9 +130,14 @@ class Publisher:
                         for parcel in parcels:
                             self._declarer.forget(channel.connection, parcel.queue)
                     self._prepare(channel.connection, parcels)
-                    return channel.publish(
+                    if is_repeated:
+                        _probe(channel, meanwhile)
+                    receipts = channel.publish(
                         outgoing, timeout=max(0.05, deadline - time.monotonic()), meanwhile=meanwhile
                     )
+                    if receipts.fault is None:
+                        channel.connection.took_at = time.monotonic()
+                    return receipts
             except ConnectionLost:
                 if is_last or time.monotonic() >= deadline:
                     raise
@@ -143,6 +163,19 @@ class Publisher:
                         f"The message {parcel.id!r} is for the exchange {exchange!r}, which cannot be used: "
                         f"{refusal.text}. Declare it with a queue in task_queues, or leave the exchange out."
                     ) from refusal
+
+
+def _probe(channel: Channel, meanwhile: Callable[[], object] | None) -> None:
+    """Make sure that no alarm is raised, by a message to nobody; raises ``BrokerUnavailable``.
+
+    What the server has half read when an alarm stops it, it reads to the end when the alarm is over, whether or not
+    anybody waits for that: so each attempt to publish during an alarm would be one more copy after it.
+    """
+    if time.monotonic() - channel.connection.took_at < _FRESH:
+        return
+    receipts = channel.publish([_TO_NOBODY], timeout=_MOMENT, meanwhile=meanwhile)
+    if receipts.fault is not None:
+        raise BrokerUnavailable(str(receipts.fault))
 
 
 def pack(message: Message, now: float, *, interop: bool) -> Parcel:

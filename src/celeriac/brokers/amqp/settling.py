@@ -88,7 +88,7 @@ class Settler:
             raise
 
     def _publish(self, messages: Sequence[Message]) -> None:
-        self._publisher.publish(messages, timeout=DEFAULT_PUBLISH_TIMEOUT, meanwhile=self._keep_alive)
+        self._publisher.publish(messages, timeout=DEFAULT_PUBLISH_TIMEOUT, meanwhile=self._keep_alive, is_repeated=True)
 
     def _end(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         self._publish_copies(settlements)
@@ -133,6 +133,6 @@ class Settler:
                     continue
             copied.append(flight)
         if parcels:
-            self._publisher.send(parcels, timeout=DEFAULT_PUBLISH_TIMEOUT, meanwhile=self._keep_alive)
+            self._publisher.send(parcels, timeout=DEFAULT_PUBLISH_TIMEOUT, meanwhile=self._keep_alive, is_repeated=True)
             for flight in copied:
                 flight.is_copied = True

@@ -20,6 +20,7 @@ from celeriac.brokers.redis.shard import Shard
 from celeriac.exceptions import OperationalError
 from celeriac.protocol.message import Message
 from celeriac.redis.errors import RedisUnavailable
+from celeriac.redis.fullness import fullness
 from celeriac.redis.servers import Server
 from celeriac.routing import Queue
 
@@ -48,6 +49,7 @@ class RedisConsumer(Consumer):
         publish: Callable[[Sequence[Message]], None],
     ) -> None:
         self._layout = layout
+        self._server = server
         self._exchanges = exchanges
         self._places = Places(layout, exchanges)
         self._results = results
@@ -126,6 +128,9 @@ class RedisConsumer(Consumer):
             self._exchanges.declare_again(self._fleet.queues)
         self._exchanges.keep(self._fleet.queues)
         return kept
+
+    def hindrance(self) -> str:
+        return next(filter(None, map(fullness, self._server.every_pool())), "")
 
     def recover(self) -> int:
         self._connect()
