@@ -3,11 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from celeriac import clock, states
 from celeriac.backends.base import StoredResult
+from celeriac.exceptions import EncodeError
 from celeriac.protocol.result_document import ResultDocument, decode_document, encode_document
 
 if TYPE_CHECKING:
+    from celeriac.protocol.serialization import Encoded
     from celeriac.request import Context
     from celeriac.settings import Settings
 
@@ -41,7 +45,7 @@ class ResultFormat:
         children = request.existing_children
         record = request.call_record
         is_done = state in _DONE if record is not None else state in states.READY_STATES
-        encoded = encode_document(
+        encoded = self._encode(
             ResultDocument(
                 task_id=task_id,
                 status=state,
@@ -53,9 +57,7 @@ class ResultFormat:
                 parent_id=request.parent_id,
                 record=None if record is None else record.to_plain(),
                 **(_extended(request) if self._extended else {}),
-            ),
-            self._serializer,
-            compression=self._compression,
+            )
         )
         return StoredResult(
             task_id=task_id,
@@ -67,6 +69,17 @@ class ResultFormat:
             execution=execution,
             reply_to=request.reply_to,
         )
+
+    def _encode(self, document: ResultDocument) -> "Encoded":
+        try:
+            return encode_document(document, self._serializer, compression=self._compression)
+        except EncodeError:
+            if document.name is None:
+                raise
+            # The arguments came in another form, such as pickle, than results are written in: that is no fault of
+            # the task's. What they look like says enough.
+            shown = msgspec.structs.replace(document, args=repr(document.args), kwargs=repr(document.kwargs))
+            return encode_document(shown, self._serializer, compression=self._compression)
 
     def _lifetime_of(self, state: str, *, keeps: bool) -> float | None:
         if keeps:
