@@ -1,6 +1,7 @@
 """Moving back: what celeriac holds is given back, and Celery's workers run every task of it."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,22 @@ def test_celery_runs_all_that_celeriac_held(grounds: Grounds, wire: Wire, tmp_pa
     done = read_notes(notes)
     assert done[0] == ("first", "celeriac")
     assert sorted(done[1:]) == sorted((text, "celery") for text in expected)
+
+
+@pytest.mark.soak
+def test_what_celerys_last_worker_held_is_run_by_celeriacs(grounds: Grounds, wire: Wire, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    queue = wire.queue(f"{wire.name}-given-back")
+    client = grounds.client("celery", wire)
+    with grounds.another_worker("celery", wire, name="last", queues=[queue]) as worker:
+        delayed = [client.send("leave_note", str(notes), f"task-{n}", queue=queue, countdown=DELAY) for n in range(9)]
+        wait_until(lambda: worker.log.count("received") == len(delayed), "the worker to hold them")
+        worker.process.send_signal(signal.SIGTERM)
+        worker.process.wait(30)
+    with grounds.another_worker("celeriac", wire, name="first", queues=[queue]):
+        for task_id in delayed:
+            assert client.result(task_id)["state"] == "SUCCESS"
+    assert sorted(read_notes(notes)) == [(f"task-{n}", "celeriac") for n in range(9)]
 
 
 @pytest.mark.soak

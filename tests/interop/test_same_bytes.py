@@ -108,3 +108,34 @@ def published_on_rabbitmq(grounds: Grounds, wire: Wire, connection: Connection, 
 def test_on_rabbitmq(grounds: Grounds, on_rabbitmq: tuple[Wire, Connection], call: str) -> None:
     celery, celeriac = (published_on_rabbitmq(grounds, *on_rabbitmq, side, call) for side in SIDES)
     assert without_ones_own(celeriac) == without_ones_own(celery)
+
+
+RUNS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
+    "value": ("kinds", (1, b"\xff"), {}),
+    "own error": ("fail", (), {}),
+    "error of Python's": ("fail", ("key",), {}),
+    "too late": ("echo", (1,), {"expires": -1}),
+    "child": ("publish_child", (1,), {}),
+}
+#: Those that are different in every run; of a traceback only that it is there is compared.
+OF_ONE_RUN = {"date_done", "worker", "queue", "task_id", "traceback"}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_results_on_redis(grounds: Grounds, on_redis: tuple[Wire, redis.Redis], run: str) -> None:
+    wire, server = on_redis
+    task, args, options = RUNS[run]
+    client = grounds.client("celery", wire)
+    documents = {}
+    for side in SIDES:
+        grounds.worker(side, wire)
+        task_id = client.send(task, *args, queue=grounds.queue(side, wire), **options)
+        child = str(client.result(task_id)["value"])
+        text = server.get(f"{PREFIX}:celery-task-meta-{task_id}")
+        assert text is not None
+        document = json.loads(text.decode().replace(child, "the child's id") if run == "child" else text)
+        documents[side] = {name: bool(value) if name in OF_ONE_RUN else value for name, value in document.items()}
+    added = documents["celeriac"].popitem()
+    assert added[0] == "celeriac-execution", "which Celery does not look at"
+    assert documents["celeriac"] == documents["celery"]
+    assert list(documents["celeriac"]) == list(documents["celery"]), "in the same order"
