@@ -284,3 +284,22 @@ def test_a_queue_that_expires_lasts_as_long_as_it_is_used(broker: RedisBroker, c
     consumer.renew()
     assert 0 < client.pttl("short") <= 20_000
     consumer.close()
+
+
+def test_after_the_server_has_lost_everything_a_node_and_its_queues_are_there_again(
+    broker: RedisBroker, client: Any
+) -> None:
+    consumer = broker.consumer([Queue("q")], node="one@here")
+    client.flushall()
+    assert not consumer.renew(b"busy")
+    assert [(node.name, node.status) for node in broker.nodes()] == [("one@here", b"busy")]
+    assert broker.queues() == ["q"]
+    assert client.exists("_kombu.binding.q")
+    client.flushall()
+    broker.publish([Message(id="a", queue="q", headers={})])
+    # A take alone begins the lease anew, and the next renewal says so.
+    assert len(received(consumer, 1)) == 1
+    assert [node.name for node in broker.nodes()] == ["one@here"]
+    assert not consumer.renew()
+    assert consumer.renew()
+    consumer.close()

@@ -96,6 +96,9 @@ class DeadLetters:
                 for kept in chunk:
                     arguments += (kept.number, kept.letter.id, *(self._target(kept.letter) if retry else (b"", b"")))
                 total += self._ask(keys[0], ScriptCall(load_script(SCRIPTS, "retry_dead"), keys, arguments))
+                if retry:
+                    queues = {kept.letter.queue for kept in chunk}
+                    self._ask(self._layout.queues, (b"SADD", self._layout.queues, *sorted(queues)))
         return total
 
     def _target(self, letter: DeadLetter) -> tuple[str, bytes]:
