@@ -71,7 +71,7 @@ bench: tools
 bench-peers: tools
 	.venv/bin/python -m benchmarks.environments
 
-soak: tools
+soak: tools peers node-peer
 	.venv/bin/python -m pytest -m soak --timeout 3600 $(TESTS)
 
 docs: docs-environment

@@ -5,6 +5,7 @@ the documents its backend then holds. ``read`` puts documents into a backend and
 """
 
 import json
+import os
 import sys
 import time
 from base64 import b64decode, b64encode
@@ -80,10 +81,8 @@ def execute(request):
                 envelope["properties"]["delivery_tag"] = uuid()
                 channel._put("celery", envelope)
             await_results(request["ids"])
-    return {
-        task_id: b64encode(as_bytes(backend.values[backend.get_key_for_task(task_id)])).decode()
-        for task_id in request["ids"]
-    }
+            keys = {task_id: backend.get_key_for_task(task_id) for task_id in request["ids"]}
+            answer({task_id: b64encode(as_bytes(backend.values[key])).decode() for task_id, key in keys.items()})
 
 
 def await_results(ids):
@@ -109,12 +108,18 @@ def read(request):
             "name": result.name,
             "worker": result.worker,
         }
-    return answers
+    answer(answers)
 
 
 def as_bytes(value):
     return value if isinstance(value, bytes) else value.encode("utf-8")
 
 
+def answer(value):
+    """Print the answer and end at once: a worker of Celery's takes seconds to stop in order."""
+    print(json.dumps(value), flush=True)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    print(json.dumps({"execute": execute, "read": read}[sys.argv[1]](json.load(sys.stdin))))
+    {"execute": execute, "read": read}[sys.argv[1]](json.load(sys.stdin))
