@@ -8,7 +8,9 @@ from tests.unit.api.bench import Bench
 
 def test_arguments_that_results_cannot_hold_are_shown_and_the_task_runs(make_app: Callable[..., Celeriac]) -> None:
     url = "memory://extended"
-    app = make_app(broker=url, backend=url, result_extended=True, task_track_started=True, accept_content=["json", "pickle"])
+    app = make_app(
+        broker=url, backend=url, result_extended=True, task_track_started=True, accept_content=["json", "pickle"]
+    )
 
     @app.task(serializer="pickle")
     def count(words: set[str]) -> int:
