@@ -152,7 +152,7 @@ PEERS = (
         worker=("arq", "tasks_arq.WorkerSettings"),
         copies=2,
         settings="two workers, max_jobs 100 and poll_delay 0.01 instead of 10 and 0.5, which would hold it at a few "
-        "hundred a second, msgpack (its documentation on serializers)",
+        "hundred a second, msgpack (its documentation on serializers), no log line for each task",
     ),
     Peer(
         name="streaq",
@@ -160,7 +160,7 @@ PEERS = (
         module="tasks_streaq",
         engines=("redis",),
         worker=("streaq", "run", "tasks_streaq:worker", "--workers", "2"),
-        settings="concurrency 100, msgpack, uvloop",
+        settings="concurrency 100, msgpack, uvloop, no log line for each task",
     ),
     Peer(
         name="repid",

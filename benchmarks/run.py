@@ -48,11 +48,13 @@ class Run:
         self._store = store
         self._paces: dict[str, Pace] = {}
         self._settings: dict[str, str] = {}
+        self._deadline = float("inf")
 
     def measure(self, peers: Sequence[Peer], measures: Sequence[Measure]) -> Report:
         """Measure them and return the report."""
         before = machine.load()
         sides = [side for peer in peers if (side := self._side(peer)) is not None]
+        self._deadline = time.monotonic() + self.sizes.limit
         _say(f"warming up: {', '.join(side.name for side in sides)}")
         sides = [side for side in sides if self._has_pace(side)]
         floors = [floor for floor in FLOORS if floor.engine == self.engine]
@@ -100,6 +102,9 @@ class Run:
 
     def _look(self, measure: Measure, side: Side) -> None:
         if (measure.own and side.peer.environment) or (side.peer.variant and not measure.variants):
+            return
+        if time.monotonic() > self._deadline:
+            self.results.miss(side.name, measure.name, f"no time left after {self.sizes.limit:g} s")
             return
         try:
             for found in measure.look(side, self.sizes, self._paces[side.name]):
@@ -152,7 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _measures(sizes: Sizes) -> tuple[Measure, ...]:
-    return (PUBLISHING, DRAIN_OFF, DRAIN_STORED, LATENCY, ROUND_TRIP, MIXTURE, RESTING, MEMORY, *growth(sizes))
+    memory = replace(MEMORY, own=not sizes.thorough)
+    return (PUBLISHING, DRAIN_OFF, DRAIN_STORED, LATENCY, ROUND_TRIP, RESTING, MIXTURE, memory, *growth(sizes))
 
 
 def _peers(engine: str, names: str | None) -> list[Peer]:

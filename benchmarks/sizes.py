@@ -28,8 +28,10 @@ class Sizes:
     memory: int
     delayed: int
     memory_seconds: float
-    #: Measure variants too, and growth for peers too.
+    #: Measure variants too, and memory and growth for peers too.
     thorough: bool
+    #: Seconds after which nothing more is begun on an engine.
+    limit: float = float("inf")
     depths: tuple[int, ...]
     queues: tuple[int, ...]
     nodes: tuple[int, ...]
@@ -69,6 +71,7 @@ QUICK = Sizes(
     delayed=5_000,
     memory_seconds=4.0,
     thorough=False,
+    limit=285.0,
     depths=(1_000, 100_000),
     queues=(1, 50),
     nodes=(1, 2),

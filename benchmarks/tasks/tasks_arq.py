@@ -1,6 +1,7 @@
 """The tasks as arq has them."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ from arq.connections import ArqRedis, RedisSettings
 from arq.worker import func
 
 VERSION = version("arq")
+# Its command has no switch for it: a line for each task, as no other writes here.
+logging.disable(logging.INFO)
 #: There is no way to publish many calls at once.
 publish_many = None
 _pool: ArqRedis

@@ -1,6 +1,7 @@
 """The tasks as streaq has them."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,8 @@ import work
 from streaq import Worker
 
 VERSION = streaq.VERSION
+# Its command has no switch for it: a line for each task, as no other writes here.
+logging.disable(logging.INFO)
 worker: Worker[None] = Worker(
     redis_url=work.BROKER,
     concurrency=100,
