@@ -8,8 +8,12 @@ import pytest
 
 from celeriac.backends.base import StoredResult
 from celeriac.backends.redis import RedisBackend
-from celeriac.exceptions import BackendStoreError
+from celeriac.brokers.base import Outcome, Settlement
+from celeriac.brokers.redis import RedisBroker
+from celeriac.exceptions import BackendStoreError, OperationalError
+from celeriac.protocol.message import Message
 from celeriac.redis.errors import ReplyError, explain_reply
+from celeriac.routing import Queue
 from tests.servers.redis_server import RedisServer
 
 #: As Redis 6.2 tells what went wrong inside a script.
@@ -76,3 +80,20 @@ def test_the_rights_that_the_docs_name_are_enough(tmp_path: Path) -> None:
             assert backend.wait(["b"], 0.1) == {}
             assert backend.chord_part("g", size=1, index=0, document=b"0").documents == (b"0",)
             backend.forget(["a"])
+
+
+def test_the_same_rights_and_that_to_know_the_time_are_enough_for_queues(tmp_path: Path) -> None:
+    rights = ["+@read", "+@write", "+@scripting", "+@pubsub", "+@connection", "~*", "&*"]
+    with RedisServer(tmp_path) as server:
+        server.ask("ACL", "SETUSER", "node", "on", ">pw", *rights)
+        with closing(RedisBroker(f"redis://node:pw@127.0.0.1:{server.port}")) as broker:
+            with pytest.raises(OperationalError, match="lacks a right"):
+                broker.consumer([Queue("q")], node="one@here").receive(1, 0)
+            server.ask("ACL", "SETUSER", "node", "+time")
+            broker.publish([Message(id="a", queue="q", headers={})])
+            with closing(broker.consumer([Queue("q")], node="one@here")) as consumer:
+                (delivery,) = consumer.receive(1, 5)
+                assert consumer.settle([Settlement(delivery=delivery, outcome=Outcome.ACK)]) == []
+                consumer.renew()
+                assert consumer.recover() == 0
+                assert consumer.hindrance() == "", "who may not ask whether the server is full is not held up by that"

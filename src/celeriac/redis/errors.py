@@ -102,7 +102,7 @@ _SENTENCES: Final = {
         "The Redis server at {server} does not accept this user and password. Correct them in the URL "
         "(redis://USER:PASSWORD@host:6379/0; characters such as @ and / are written as %40 and %2F)."
     ),
-    r"NOPERM|.*no permissions": (
+    r"NOPERM|.*no permissions|.*can't run this command": (
         "The user of the Redis server at {server} lacks a right ({text}). "
         "Grant it, for example with 'ACL SETUSER name +@all ~* &*'."
     ),

@@ -1,14 +1,20 @@
 """Whether a server has reached its ``maxmemory``: then it takes no new messages, though what shrinks them goes on."""
 
-from celeriac.redis.errors import explain_reply
+from celeriac.redis.errors import RedisRefused, explain_reply
 from celeriac.redis.pool import Pool
 
 __all__ = ["fullness"]
 
 
 def fullness(pool: Pool) -> str:
-    """Return a sentence with the cure if the server is full, else nothing; raises ``RedisUnavailable``."""
-    answer = pool.call(b"INFO", b"memory")
+    """Return a sentence with the cure if the server is full, else nothing; raises ``RedisUnavailable``.
+
+    A user who may not ask (``-@dangerous``, as at many who rent out servers) is told nothing.
+    """
+    try:
+        answer = pool.call(b"INFO", b"memory")
+    except RedisRefused:
+        return ""
     pairs = (line.partition(":")[::2] for line in bytes(answer).decode(errors="replace").splitlines())
     info = dict(pairs)
     limit = _number(info, "maxmemory")
