@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from celeriac.amqp.table import read_table, write_table
@@ -24,6 +24,7 @@ def read(written: bytes) -> dict:
     return read_table(written, 4, len(written))
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(NAMES, VALUES, max_size=8))
 def test_what_is_written_is_read_again(table):
     assert read(write_table(table)) == table
