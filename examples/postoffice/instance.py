@@ -63,7 +63,9 @@ def claim_directory(asked: Path | None) -> Iterator[Path]:
 
 
 def queue_of(directory: Path) -> str:
-    """The queue of the demo in this directory, where demos share a server."""
+    """The queue of the demo in this directory, where demos share a server; POSTOFFICE_QUEUE names another."""
+    if asked := os.environ.get("POSTOFFICE_QUEUE"):
+        return asked
     if directory == VAR:
         return "postoffice"
     return f"postoffice-{directory.name if directory.parent == VAR else f'{zlib.crc32(bytes(directory)):08x}'}"

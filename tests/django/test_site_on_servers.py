@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from celeriac.amqp.connection import Connection
+from celeriac.amqp.location import Location
 from tests.django.postoffice import POSTOFFICE, free_port
 from tests.django.running_demo import RunningDemo
 from tests.servers.shared import amqp_url, redis_url
@@ -19,6 +21,7 @@ pytestmark = pytest.mark.timeout(400)
 REDIS_DATABASE = 14
 #: Of this run's keys.
 PREFIX = f"postoffice-{os.getpid()}:"
+QUEUE = f"postoffice-{os.getpid()}"
 URLS: dict[str, Callable[[], str]] = {
     "redis": lambda: f"{redis_url(REDIS_DATABASE)}?global_keyprefix={PREFIX}",
     "rabbitmq": amqp_url,
@@ -36,7 +39,10 @@ def tours() -> Iterator[Callable[[str], Tour]]:
     def on(server: str) -> Tour:
         for name in URLS if not started else ():
             command = [sys.executable, str(POSTOFFICE / "tour.py"), "--short", "--broker", URLS[name]()]
-            started[name] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            environment = os.environ | {"POSTOFFICE_QUEUE": QUEUE}
+            started[name] = subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
         return started[server]
 
     yield on
@@ -44,6 +50,9 @@ def tours() -> Iterator[Callable[[str], Tour]]:
         tour.kill()
         tour.communicate()
     if started:
+        connection = Connection.open(Location.from_url(amqp_url(), {}), heartbeat=0, timeout=5, name="tours")
+        connection.channel().delete_exchange(QUEUE)
+        connection.close()
         with redis.Redis.from_url(redis_url(REDIS_DATABASE)) as client:
             for key in client.scan_iter(f"{PREFIX}*"):
                 client.delete(key)
