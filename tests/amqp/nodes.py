@@ -33,5 +33,9 @@ def hold_on(consumer: AmqpConsumer) -> None:
     """Have the consumer's one delivery handed over now."""
     [flight] = consumer._flights
     flight.arrived_at = 0.0
-    consumer._holder._next_look = 0.0
-    until(lambda: consumer.renew() and flight.held)
+
+    def is_held() -> bool:
+        consumer._holder._next_look = 0.0
+        return consumer.renew() and flight.held
+
+    until(is_held)

@@ -34,8 +34,12 @@ def make_broker(rabbit_url):
 
 @pytest.fixture(autouse=True)
 def briefly_stranded(monkeypatch):
-    """Copies whose node dies soon after the hand-over need not lie about for as long as elsewhere."""
+    """Copies whose node dies soon after the hand-over need not lie about for as long as elsewhere.
+
+    Nor need hold queues be old: no server is killed here.
+    """
     monkeypatch.setattr(holding, "_STRANDED", 1000)
+    monkeypatch.setattr(holding, "_SETTLING", 0.0)
 
 
 @pytest.fixture
@@ -146,6 +150,7 @@ from celeriac.brokers.amqp.broker import AmqpBroker
 from celeriac.queues import Queue
 
 holding._STRANDED = 1000
+holding._SETTLING = 0.0
 url, queue = sys.argv[1:]
 consumer = AmqpBroker(url, options={"consumer_timeout": 0.6}).consumer([Queue(queue)], node="doomed@test")
 while not consumer.receive(5, 0.2):

@@ -38,6 +38,9 @@ DEFAULT_CONSUMER_TIMEOUT = 1800.0
 _STRANDED = 10_000
 #: Milliseconds after which a hold queue without a consumer, long empty by then, is removed.
 _ABANDONED = 3_600_000
+#: Seconds before a new hold queue is used. A server that is killed forgets a quorum queue that it has just made, with
+#: all that it has confirmed of it.
+_SETTLING = 3.0
 #: Seconds to wait for confirms, for the copies themselves, and after a failure.
 _PUBLISH_PATIENCE = 5.0
 _COPY_PATIENCE = 5.0
@@ -80,6 +83,7 @@ class Holder:
         self._channel: Channel | None = None
         #: The queue a delivery came from -> the hold queue of its copies.
         self._queues: dict[str, str] = {}
+        self._made_at: dict[str, float] = {}
         self._keys = (f"{uuid.uuid4().hex}-{number}" for number in itertools.count())
         self._expected: dict[str, _Expected] = {}
         self._next_look = 0.0
@@ -150,7 +154,10 @@ class Holder:
         """Publish copies and wait until they are here; return whether it went well, as far as it is known."""
         copies: list[Outgoing] = []
         try:
-            copies += [self._copy(flight) for flight in flights]
+            ready = [each for each in flights if self._is_settled(each.delivery.queue)]
+            if not ready:
+                return False
+            copies += [self._copy(flight) for flight in ready]
             with self._pool.channel(timeout=_PUBLISH_PATIENCE) as channel:
                 receipts = channel.publish(copies, timeout=_PUBLISH_PATIENCE, meanwhile=self._stay_alive)
         except OperationalError as error:
@@ -170,7 +177,12 @@ class Holder:
                 self._connection.drive(remaining)
         # The originals are acked now and not with whatever is sent next: until then there are two of each.
         self._connection.drive(0)
-        return receipts.is_clean and not self._expected
+        return receipts.is_clean and not self._expected and len(ready) == len(flights)
+
+    def _is_settled(self, origin: str) -> bool:
+        """Say whether the hold queue has been there long enough to survive a crash of the server."""
+        self._queue_for(origin)
+        return time.monotonic() - self._made_at[origin] >= min(_SETTLING, self._age)
 
     def _stay_alive(self) -> None:
         self._connection.drive(0)
@@ -196,6 +208,7 @@ class Holder:
                 self._channel = self._connection.channel()
             self._channel.consume(name)
             self._queues[origin] = name
+            self._made_at[origin] = time.monotonic()
         return name
 
     def _arguments(self, origin: str) -> dict[str, object]:
