@@ -4,7 +4,8 @@
 #   scripts/on_newest.sh TESTS...
 #
 # Not those whose answer cannot depend on the Python that runs them: what checkers say, bytes recorded from a Celery that
-# is a process of its own, the source's layers, the pages and the scripts; nor the tours that only change the broker.
+# is a process of its own, the source's layers, the pages and the scripts; nor the tours that only change the broker,
+# and the outages, in which servers are slow and a Python is not.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -16,12 +17,12 @@ if [ "$(version .venv)" = "$(version .venv-newest)" ]; then
     exit 0
 fi
 
-ignore="--ignore=tests/typing --ignore=tests/interop --ignore=tests/test_layers.py --ignore=tests/test_docs.py --ignore=tests/test_scripts.py --ignore=tests/django/test_site_on_servers.py"
+ignore="--ignore=tests/typing --ignore=tests/interop --ignore=tests/test_layers.py --ignore=tests/test_docs.py --ignore=tests/test_scripts.py --ignore=tests/django/test_site_on_servers.py --ignore=tests/outages --ignore=tests/servers"
 # Pytest ignores nothing that is named to it, so what is named here is sorted out by hand.
 for argument in "$@"; do
     shift
     case "$argument" in
-    tests/typing* | tests/interop* | tests/test_layers.py* | tests/test_docs.py* | tests/test_scripts.py* | tests/django/test_site_on_servers.py*) ;;
+    tests/typing* | tests/interop* | tests/test_layers.py* | tests/test_docs.py* | tests/test_scripts.py* | tests/django/test_site_on_servers.py* | tests/outages* | tests/servers*) ;;
     *) set -- "$@" "$argument" ;;
     esac
 done

@@ -116,6 +116,7 @@ def test_a_cluster_spreads_keys_over_its_nodes(tmp_path: Path) -> None:
         assert any(answer.startswith(b"+OK") for answer in answers)
 
 
+@pytest.mark.soak
 def test_a_rabbit_server_has_its_own_settings_and_can_be_full(tmp_path: Path) -> None:
     with RabbitServer(tmp_path, settings={"consumer_timeout": "60000"}) as server:
         assert "60000" in server.control("eval", "application:get_env(rabbit, consumer_timeout).")
