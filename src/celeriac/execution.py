@@ -236,7 +236,7 @@ class Execution:
 
     def started_result(self) -> StoredResult | None:
         """Return the STARTED result to be stored now, if the task is tracked. One with a record stores its own."""
-        if not self._plan.track_started or self._keeper is not None or self._ignores_result():
+        if not self._plan.track_started or self._keeper is not None or self._ignores_result() or self._is_expired():
             return None
         info = {"pid": os.getpid(), "hostname": self.request.hostname}
         return self._app.result_format.write(self.request, states.STARTED, info, execution=self._ordinal)
@@ -245,7 +245,7 @@ class Execution:
 
     def _turned_away(self) -> Report | None:
         request = self.request
-        if request.expires is not None and not request.is_eager and _unix_time(request.expires) < clock.now():
+        if self._is_expired():
             return self._revoked()
         if request.eta is not None and self._message is not None and self._message.not_before is None:
             moment = _unix_time(request.eta)
@@ -255,6 +255,10 @@ class Execution:
                 replacement = msgspec.structs.replace(self._message, not_before=moment, headers=headers)
                 return self._report(states.PENDING, Outcome.REPLACE, replacement=replacement)
         return None
+
+    def _is_expired(self) -> bool:
+        request = self.request
+        return request.expires is not None and not request.is_eager and _unix_time(request.expires) < clock.now()
 
     def _enter(self) -> tuple[Token[Frame | None], Token[TaskInfo | None]]:
         """Make this the running task of the thread or coroutine."""

@@ -657,6 +657,16 @@ def test_a_task_that_is_tracked_says_that_it_has_started(app: Celeriac, bench: B
     assert bench.execution(second).started_result() is None
 
 
+def test_a_task_that_has_expired_does_not_say_that_it_has_started(app: Celeriac, bench: Bench) -> None:
+    @app.task(track_started=True)
+    def tracked() -> None: ...
+
+    tracked.apply_async(expires=datetime(2020, 1, 1, tzinfo=UTC))
+    delivery = bench.receive()
+    assert delivery is not None
+    assert bench.execution(delivery).started_result() is None
+
+
 def test_a_task_can_tell_how_far_it_is(app: Celeriac, bench: Bench) -> None:
     seen: list[Any] = []
 
