@@ -104,11 +104,12 @@ class Publisher:
         if not receipts.is_clean:
             raise _error(parcels, receipts)
 
-    def say(self, outgoing: Outgoing, *, timeout: float = _MOMENT) -> bool:
-        """Send something that nobody has to hear, if that is possible within a moment; return whether it was."""
+    def say(self, outgoing: Outgoing, *, timeout: float = _MOMENT) -> bool | None:
+        """Send something if that is possible within a moment; return whether it is there, None if nobody knows."""
         with contextlib.suppress(OperationalError), self._pool.channel(timeout=timeout) as channel:
-            return channel.publish([outgoing], timeout=timeout).is_clean
-        return False
+            receipts = channel.publish([outgoing], timeout=timeout)
+            return None if receipts.unanswered else receipts.is_clean
+        return None
 
     def _send_once(
         self,

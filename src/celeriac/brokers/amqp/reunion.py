@@ -35,8 +35,9 @@ _REPEAT = 1.0
 _REMIND = 10.0
 #: Seconds after which a node that has said nothing is none any more.
 _GONE = 35.0
-#: Seconds that an announcement may take: the first one connects.
+#: Seconds that the first announcement may take, which may have to connect; the others must not keep the node waiting.
 _SAYING = 3.0
+_SAYING_AGAIN = 0.5
 #: Deliveries that one announcement claims, and names as done, at most.
 _MOST = 1000
 _MOST_DONE = 3000
@@ -99,7 +100,7 @@ class Reunion:
         self._doubtful.clear()
         self._awaited = set(self._peers) if is_again else set()
         self._until = time.monotonic() + _PATIENCE
-        self._announce(wants_answer=True)
+        self._announce(wants_answer=True, timeout=_SAYING)
 
     def hear(self, body: bytes) -> None:
         """Another node has said something; what it says replaces what it said before."""
@@ -166,17 +167,20 @@ class Reunion:
         if not self._doubtful:
             return
         doubtful, self._doubtful = self._doubtful, []
-        is_waiting = self.is_waiting
+        is_waiting, can_send = self.is_waiting, True
         for each in doubtful:
             if not each.line.is_open or self._ack_done(each.line, each.arrival, each.message):
                 continue
             claim = self._claim_on(each.message)
-            if claim is not None:
-                self._drop(claim)
-                if self._send(each.message, claim):
+            if claim is not None and can_send:
+                is_there = self._send(each.message, claim)
+                can_send = is_there is not None
+                if can_send:
+                    self._drop(claim)
+                if is_there:
                     each.line.finish((each.arrival.delivery_tag,), ())
                     continue
-            if is_waiting:
+            if is_waiting or (claim is not None and not can_send):
                 self._doubtful.append(each)
             else:
                 each.line.take_back(each.queue, each.arrival)
@@ -208,14 +212,14 @@ class Reunion:
                 claims[claim.digest].remove(claim)
                 return
 
-    def _send(self, message: Message, claim: _Claim) -> bool:
-        """Send a message to the node that waits for it; return whether it is there."""
+    def _send(self, message: Message, claim: _Claim) -> bool | None:
+        """Send a message to the node that waits for it; return whether it is there, None if that is not known."""
         marked = msgspec.structs.replace(message, headers={**message.headers, HOLD: claim.hold_key})
         properties = to_properties(marked, 0.0, expires=False)
         outgoing = Outgoing(routing_key=claim.hold_queue, properties=properties, body=message.body)
         return self._publisher.say(outgoing)
 
-    def _announce(self, *, wants_answer: bool, is_leaving: bool = False) -> None:
+    def _announce(self, *, wants_answer: bool, is_leaving: bool = False, timeout: float = _SAYING_AGAIN) -> None:
         self._said_at = time.monotonic()
         holder = self._holder
         claims: list[_Claim] = []
@@ -225,7 +229,10 @@ class Reunion:
         done = self._flights.done[-_MOST_DONE:]
         body = msgspec.msgpack.encode(_Announcement(self._node, wants_answer, is_leaving, claims, done))
         properties = Properties(type=ANNOUNCEMENT, delivery_mode=1)
-        self._publisher.say(
+        was_said = self._publisher.say(
             Outgoing(exchange=NODES_EXCHANGE, routing_key="", properties=properties, body=body, mandatory=False),
-            timeout=_SAYING,
+            timeout=timeout,
         )
+        if was_said is None:
+            # A server that takes no messages at all goes on with that.
+            self._said_at += _REMIND - _REPEAT
