@@ -8,9 +8,9 @@ __all__ = ["Pace", "find_pace"]
 
 #: Calls to get warm, those of the first look, and those of a second if the first took no time that tells anything:
 #: a worker that has read ahead reaches both ends of a short backlog at once.
-_WARM, _COUNTS = 50, (200, 2_000)
+_WARM, _COUNTS = 20, (80, 2_000)
 #: Seconds.
-_LONG_ENOUGH = 0.3
+_LONG_ENOUGH = 0.2
 
 
 @dataclass(slots=True, kw_only=True)

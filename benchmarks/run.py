@@ -93,11 +93,13 @@ class Run:
         return Side(peer=peer, interpreter=interpreter, store=self._store)
 
     def _has_pace(self, side: Side) -> bool:
+        began = time.monotonic()
         try:
             self._paces[side.name] = find_pace(side)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with a peer, it is said, and the others are measured
             self.results.miss(side.name, "everything", f"does not run: {_sentence(error)}")
             return False
+        _say(f"  {side.name}: {self._paces[side.name].drain:,.0f} tasks/s, {time.monotonic() - began:.0f} s")
         return True
 
     def _look(self, measure: Measure, side: Side) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -67,5 +67,10 @@ async def publish_sleep(seconds: float) -> None:
 
 
 async def fetch(job: Any) -> Any:
-    await job.refresh(until_complete=60)
+    # What tells of its end is lost now and then when that comes just before the listening begins.
+    for _ in range(30):
+        with suppress(TimeoutError):
+            await job.refresh(until_complete=2)
+        if job.completed:
+            break
     return job.result
