@@ -93,7 +93,7 @@ def test_a_killed_node_s_tasks_run_on_another_node_and_never_beside_an_orphan(pr
 @app.task
 def slow(number):
     note("log", f"{number} begins {time.time()} {os.getpid()}")
-    for _ in range(60):
+    while not (HERE / "may-end").exists():
         time.sleep(0.05)
         note(f"alive-{os.getpid()}", time.time())
     note("log", f"{number} ends")
@@ -105,6 +105,8 @@ def slow(number):
     orphans = {line.split()[-1] for line in tasks.lines("log")}
     tasks.worker(concurrency=2)
     first.kill()
+    wait_until(lambda: len(tasks.lines("log")) == 4, "both running again")
+    (tasks.directory / "may-end").touch()
     for result in results:
         result.get(timeout=40)
     again = [line.split() for line in tasks.lines("log") if "begins" in line][2:]
