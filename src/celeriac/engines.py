@@ -13,7 +13,7 @@ from celeriac.brokers.base import Broker
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.stand_ins import stand_ins
 
-__all__ = ["backend_from_url", "broker_from_url", "default_broker_url"]
+__all__ = ["backend_from_url", "broker_from_url", "default_broker_url", "suggested_backend"]
 
 #: Schemes of Redis and of Valkey, which speaks the same.
 _REDIS = (
@@ -157,6 +157,13 @@ def _check_several(url: str, scheme: str, kind: _Kind) -> None:
             f"{kind.setting} has URLs of different kinds ({', '.join(schemes)}): all of them have to lead to servers "
             "on which the same messages are."
         )
+
+
+def suggested_backend(broker_url: object) -> str:
+    """Return where results could be kept beside this broker, to follow "set result_backend". Takes any setting."""
+    if str(broker_url).partition(":")[0].lower() not in _AMQP:
+        return "for example to the broker's URL"
+    return "for example to redis://127.0.0.1:6379/0; rpc:// sends each to the process that has called the task"
 
 
 def _family(scheme: str) -> str:

@@ -12,7 +12,7 @@ from celeriac.backends.redis import RedisBackend
 from celeriac.backends.sqlite import SqliteBackend
 from celeriac.brokers.memory import MemoryBroker
 from celeriac.brokers.sqlite import SqliteBroker
-from celeriac.engines import backend_from_url, broker_from_url, default_broker_url
+from celeriac.engines import backend_from_url, broker_from_url, default_broker_url, suggested_backend
 from celeriac.exceptions import ImproperlyConfigured, ResultsDisabled
 
 
@@ -136,3 +136,10 @@ def test_a_symbolic_link_leads_to_the_same_file(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     broker = broker_from_url(f"sqlite:///{tmp_path}/real/q")
     assert broker.shares_store_with(backend_from_url(f"sqlite:///{tmp_path}/link/q"))
+
+
+def test_results_are_suggested_where_they_can_be_kept() -> None:
+    assert "the broker's URL" in suggested_backend("redis://here/0")
+    assert "the broker's URL" not in suggested_backend("amqp://here//"), "RabbitMQ keeps no results"
+    assert "redis://" in suggested_backend("amqps://a;amqps://b")
+    assert suggested_backend(None), "a wrong broker_url is for others to complain about"

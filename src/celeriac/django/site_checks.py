@@ -11,6 +11,7 @@ from celeriac.app.base import Celeriac
 from celeriac.checks.finding import Finding, Grade
 from celeriac.config_loading import read_source
 from celeriac.django.site_settings import wrong_keys, wrong_names
+from celeriac.engines import suggested_backend
 from celeriac.settings_names import recognise, suggestion
 
 __all__ = ["check_databases", "check_names", "check_prefix", "check_site_settings", "check_tasks_setting"]
@@ -79,7 +80,7 @@ def check_tasks_setting(app: Celeriac) -> Iterator[Finding]:
             yield Finding(
                 Grade.WRONG,
                 f"TASKS[{alias!r}] is celeriac's, and results are off, so nobody can ask what became of a task: set "
-                "result_backend, for example to the broker's URL.",
+                f"result_backend, {suggested_backend(app.broker_url)}.",
                 "W011",
             )
 

@@ -36,6 +36,7 @@ from celeriac.django.task_priorities import priority_of
 from celeriac.django.task_results import as_called, aware, make_result
 from celeriac.django.task_runner import tell
 from celeriac.eager_result import EagerResult
+from celeriac.engines import suggested_backend
 from celeriac.exceptions import CeleriacError
 from celeriac.identifiers import gethostname, uuid
 from celeriac.local import get_current_app
@@ -155,7 +156,8 @@ class TaskBackend(BaseTaskBackend):
         if not stores_results and self.options.get("app") is not None:
             yield checks.Warning(
                 f"The celeriac app of {place} stores no results, so the status of a task cannot be read.",
-                hint="Set result_backend (in Django: CELERY_RESULT_BACKEND), for example to the broker's own URL.",
+                hint="Set result_backend (in Django: CELERY_RESULT_BACKEND), "
+                f"{suggested_backend(self.app.broker_url)}.",
                 id="celeriac.W105",
             )
 

@@ -7,6 +7,7 @@ from celeriac.checks.finding import Finding, Grade
 from celeriac.checks.settings import check_settings
 from celeriac.checks.tasks import check_tasks
 from celeriac.cli.output import count_of
+from celeriac.engines import suggested_backend
 
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
@@ -35,6 +36,6 @@ def _results(app: "Celeriac") -> Iterator[Finding]:
     if app.result_backend_url is None:
         yield Finding(
             Grade.NOTE,
-            "Results are off: nobody can wait for a task. If you want to, set result_backend, for example to the "
-            "broker's URL.",
+            "Results are off: nobody can wait for a task. If you want to, set result_backend, "
+            f"{suggested_backend(app.broker_url)}.",
         )
