@@ -282,17 +282,21 @@ class Intake:
                     lost = id(settlement.delivery) in refused
                     (self._not_acked if lost else self._acked).append(settlement.delivery)
             self._notify()
-        # STARTED results are among the keeps, and must not come after what ended the task.
-        while self._keeps:
-            keeps = self._keeps[:_BATCH]
-            self._keep_batch(keeps)
-            with self._lock:
-                del self._keeps[: len(keeps)]
-        while self._settlements:
-            settlements = self._settlements[:_BATCH]
-            self._settle_batch(consumer, settlements)
-            with self._lock:
-                del self._settlements[: len(settlements)]
+        while self._keeps or self._settlements:
+            # STARTED results are among the keeps, and must not come after what ended the task: the ends that come in
+            # while keeps are stored may have a keep before them that is not.
+            due = len(self._settlements)
+            while self._keeps:
+                keeps = self._keeps[:_BATCH]
+                self._keep_batch(keeps)
+                with self._lock:
+                    del self._keeps[: len(keeps)]
+            while due:
+                settlements = self._settlements[: min(_BATCH, due)]
+                self._settle_batch(consumer, settlements)
+                with self._lock:
+                    del self._settlements[: len(settlements)]
+                due -= len(settlements)
 
     def _settle_batch(self, consumer: Consumer, settlements: Sequence[Settlement]) -> None:
         try:

@@ -1,7 +1,8 @@
 """The thread that talks to the broker, while the result store is away."""
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -11,7 +12,7 @@ from celeriac.brokers.memory import MemoryBroker, MemoryStore
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
 from celeriac.testing.conformance.harness import BackendThatFails
-from celeriac.worker.intake import Intake
+from celeriac.worker.intake import Intake, Keep
 from celeriac.worker.outages import Outages
 
 PATIENCE = 10.0
@@ -84,6 +85,30 @@ def test_a_node_keeps_its_lease_while_only_its_results_are_away(bench: Bench) ->
     wait_until(lambda: bench.backend.fetch_one("task-1"), "stored")
     wait_until(lambda: bench.broker.size("celery").in_flight == 0, "acked")
     other.close()
+
+
+def test_that_a_task_has_begun_is_never_stored_after_its_end(bench: Bench) -> None:
+    first, second = bench.take(), bench.take()
+    is_storing, may_go_on = threading.Event(), threading.Event()
+    store = bench.backend.store
+    states: list[str] = []
+
+    def store_slowly(results: Sequence[StoredResult]) -> list[StoredResult]:
+        is_storing.set()
+        may_go_on.wait(PATIENCE)
+        states.extend(result.state for result in results)
+        return store(results)
+
+    bench.backend.store = store_slowly  # type: ignore[method-assign]
+    bench.end(first)
+    assert is_storing.wait(PATIENCE)
+    began = StoredResult(task_id="task-2", state="STARTED", document=b'{"status": "STARTED"}', lifetime=60.0)
+    failed = StoredResult(task_id="task-2", state="FAILURE", document=b'{"status": "FAILURE"}', lifetime=60.0)
+    bench.intake.keep([Keep(result=began)])
+    bench.intake.settle([Settlement(delivery=second, outcome=Outcome.ACK, result=failed)])
+    may_go_on.set()
+    wait_until(lambda: len(states) == 3, "all stored")
+    assert states == ["SUCCESS", "STARTED", "FAILURE"]
 
 
 def test_an_outage_is_told_once_and_is_in_the_status(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
