@@ -1,6 +1,7 @@
 """Broadcasts and questions to all nodes, over RabbitMQ."""
 
 import threading
+import uuid
 
 import pytest
 
@@ -79,12 +80,14 @@ def test_after_a_lost_connection_a_listener_hears_again(location, channel, topic
 
 
 def test_every_node_that_is_driven_answers_with_its_status(connect):
+    # Another run of the tests may ask its own nodes at the same time.
+    host = uuid.uuid4()
     connections = [connect() for _ in range(3)]
     mouths = [connect().channel() for _ in connections]
     answerers = [
         NodeAnswerer(
             each,
-            name=f"node{number}@test",
+            name=f"node{number}@{host}",
             lease=12.0,
             say=lambda answer, mouth=mouths[number]: mouth.publish([answer], timeout=5),
         )
@@ -100,8 +103,11 @@ def test_every_node_that_is_driven_answers_with_its_status(connect):
 
     # The third one hangs.
     threads = [in_thread(drive, *pair) for pair in list(zip(connections, answerers, strict=True))[:2]]
-    records = [record for record in ask_nodes(connect(), gathering=0.5) if record.name.endswith("@test")]
+    records = [record for record in ask_nodes(connect(), gathering=0.5) if record.name.endswith(f"@{host}")]
     stop.set()
     for thread in threads:
         thread.join()
-    assert [(record.name, record.status) for record in records] == [("node0@test", b""), ("node1@test", b"busy")]
+    assert [(record.name, record.status) for record in records] == [
+        (f"node0@{host}", b""),
+        (f"node1@{host}", b"busy"),
+    ]

@@ -38,8 +38,9 @@ CELERIAC = {
     "broker_url": MESSAGES,
     # RabbitMQ keeps no results.
     "result_backend": FILE if MESSAGES.startswith(("amqp", "pyamqp")) else MESSAGES,
-    "task_default_queue": os.environ.get("POSTOFFICE_QUEUE", "celery"),
 }
+if "POSTOFFICE_QUEUE" in os.environ:
+    CELERIAC["task_default_queue"] = os.environ["POSTOFFICE_QUEUE"]
 
 DATABASES = {
     "default": {
