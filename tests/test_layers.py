@@ -48,6 +48,7 @@ CELERIAC = Rules(
         # 4 API
         "celeriac.app": 4,
         "celeriac.async_result": 4,
+        "celeriac.call_forms": 4,
         "celeriac.call_options": 4,
         "celeriac.canvas": 4,
         "celeriac.config_loading": 4,

@@ -5,7 +5,7 @@ belongs to, moments from numbers of seconds, the queue, and whether it has to wa
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import msgspec
 
 from celeriac import signals
 from celeriac.backends.base import StoredResult
+from celeriac.call_forms import CallForms
 from celeriac.call_options import (
     FIELDS,
     TO_BE_READ,
@@ -45,6 +46,7 @@ class Publisher:
     def __init__(self, app: "Celeriac") -> None:
         self._app = app
         self._courier = Courier(app)
+        self._forms = CallForms()
 
     # From a call to a message.
 
@@ -70,6 +72,14 @@ class Publisher:
         kwargs = {} if kwargs is None else kwargs
         refuse_wrong_arguments(name, args, kwargs)
         frame = current_frame()
+        # What is the first of a family, and shaped by nobody on the way, is filled into a form.
+        is_first = frame is None and integration.carried is None and not signals.before_task_publish.receivers
+        revision = self._app.conf.revision
+        form = self._forms.find(name, options, revision) if is_first else None
+        if form is not None:
+            message = form.fill(uuid(), args, kwargs, origin=node_origin(), reply_to=self._app.reply_address)
+            if message is not None:
+                return message
         if frame is not None and is_child:
             self._join_family(options, frame)
         refuse_slips(name, options)
@@ -78,6 +88,8 @@ class Publisher:
             options.update({option: value for option, value in route.options.items() if options.get(option) is None})
         call = self._call(name, args, kwargs, options)
         message = self._encode(call, options, route, task)
+        if is_first and self._app.router.is_static and not route.options:
+            self._forms.keep(name, options, message, self._app.conf, revision)
         if signals.before_task_publish.receivers and (is_follow_up or self._awaited(options) is None):
             message = self._announce(call, message, options, task)
         return message
@@ -95,13 +107,23 @@ class Publisher:
             return [self.message(name, args, None, dict(options), task=task) for args in calls]
         # The first one finds out what is wrong with the options, and what they mean.
         first = self.message(name, calls[0], None, options, task=task)
+        return [first, *self._others(name, calls[1:], options, task)]
+
+    def _others(
+        self, name: str, calls: Sequence[Sequence[Any]], options: dict[str, Any], task: "TaskCore"
+    ) -> Iterator[Message]:
+        """Yield the messages of calls whose options have been understood."""
+        is_first = current_frame() is None and integration.carried is None
+        form = self._forms.find(name, options, self._app.conf.revision) if is_first else None
         fields = self._fields(name, options)
+        origin, reply_to = node_origin(), self._app.reply_address
         find_route = self._app.router.route
-        messages = [first]
-        for args, task_id in zip(calls[1:], uuids(len(calls) - 1), strict=True):
-            call = TaskCall(task=name, id=task_id, args=args, **fields)
-            messages.append(self._encode(call, options, find_route(name, args, options=options, task=task), task))
-        return messages
+        for args, task_id in zip(calls, uuids(len(calls)), strict=True):
+            message = None if form is None else form.fill(task_id, args, {}, origin=origin, reply_to=reply_to)
+            if message is None:
+                call = TaskCall(task=name, id=task_id, args=args, **fields)
+                message = self._encode(call, options, find_route(name, args, options=options, task=task), task)
+            yield message
 
     def follow_up(
         self,

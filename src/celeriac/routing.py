@@ -26,6 +26,7 @@ RouteFunction = Callable[..., Any]
 
 #: Options that decide where a message goes and how; all others of a route pass through ``Route.options``.
 _ADDRESS = ("queue", "exchange", "exchange_type", "routing_key", "priority", "delivery_mode")
+_NO_ADDRESS = (None,) * len(_ADDRESS)
 _DELIVERY_MODES = {"persistent": 2, "transient": 1}
 
 #: How many answers a router remembers before it begins anew.
@@ -89,8 +90,8 @@ class Router:
         self._default_queue = default_queue
         self._default_priority = default_priority
         self._default_delivery_mode = default_delivery_mode
-        # Only functions of the user's may answer differently the next time.
-        self._static = all(isinstance(route, MapRoute) for route in self._routes)
+        #: Only functions of the user's may answer differently the next time.
+        self.is_static = all(isinstance(route, MapRoute) for route in self._routes)
         self._remembered: dict[tuple[Any, ...], Route] = {}
 
     @classmethod
@@ -124,8 +125,8 @@ class Router:
         ``QueueNotFound`` for a queue nobody knows, ``ImproperlyConfigured`` for a router's answer that is no route.
         """
         given = options or {}
-        address = tuple(given.get(part) for part in _ADDRESS)
-        if not self._static:
+        address = _NO_ADDRESS if given.keys().isdisjoint(_ADDRESS) else tuple(map(given.get, _ADDRESS))
+        if not self.is_static:
             answer = self._ask_routers(name, args, kwargs or {}, given, task)
             return self._resolve(name, answer, address)
         key = (name, *address)

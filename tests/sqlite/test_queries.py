@@ -42,7 +42,7 @@ def plan(connection: sqlite3.Connection, query: str) -> list[str]:
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_statement_compiles_and_walks_through_no_large_table(connection: sqlite3.Connection, name: str) -> None:
     for step in plan(connection, QUERIES[name]):
-        found = re.match(r"SCAN (\w+)", step)
+        found = re.match(r"SCAN (?!CONSTANT ROW)(\w+)", step)
         if found and name not in ABOUT_ALL | SELDOM:
             walks_along_a_partial_index = "message_in_flight" in step
             assert found[1] in SMALL_TABLES or walks_along_a_partial_index, f"{name}: {step}"

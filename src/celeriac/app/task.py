@@ -227,7 +227,10 @@ class Task(RetryingTask, Generic[P, R]):
     ) -> dict[str, Any]:
         """Return the options of a call with the task's own beneath; raises ``TypeError`` for unfit arguments."""
         plan = self.plan
-        self._check(() if args is None else args, {} if kwargs is None else kwargs)
+        given = () if args is None else args, {} if kwargs is None else kwargs
+        refuse_wrong_arguments(self.name, *given)
+        if self._checks_arguments:
+            plan.arity.check(self.name, *given)
         if plan.options:
             options = {**plan.options, **{name: value for name, value in options.items() if value is not None}}
         if options.get("ignore_result") is None:
@@ -236,11 +239,10 @@ class Task(RetryingTask, Generic[P, R]):
             options["shadow"] = self.shadow_name(args, kwargs, options)
         return options
 
-    def _check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    @property
+    def _checks_arguments(self) -> bool:
         typing = self.typing
-        refuse_wrong_arguments(self.name, args, kwargs)
-        if self.app.strict_typing if typing is None else typing:
-            self.plan.arity.check(self.name, args, kwargs)
+        return self.app.strict_typing if typing is None else typing
 
     @staticmethod
     def _options(options: Any, task_id: str | None, link: Any, link_error: Any, shadow: str | None) -> dict[str, Any]:
@@ -264,12 +266,14 @@ class Task(RetryingTask, Generic[P, R]):
 
     def _many(self, calls: Sequence[Sequence[Any]], options: Any) -> tuple[dict[str, Any], list[Message]]:
         """Return the options of many calls, and their messages, unless they are to be run here and now."""
+        name, arity = self.name, self.plan.arity if self._checks_arguments else None
         for args in calls:
             if not isinstance(args, (list, tuple)):
                 raise TypeError(
                     f"Each call of many is a tuple of arguments, and {args!r:.100} is none: write ({args!r:.100},)."
                 )
-            self._check(args, {})
+            if arity is not None:
+                arity.check(name, args, {})
         chosen = self.call_options(calls[0], None, dict(options))
         if self.app.conf.task_always_eager:
             return chosen, []
@@ -278,14 +282,22 @@ class Task(RetryingTask, Generic[P, R]):
     def _results(
         self, messages: Sequence[Message], options: Mapping[str, Any], held: Publication | None
     ) -> list[Result[R]]:
-        return [self._result(message.id, options, held) for message in messages]
+        results = [self._make_result(message.id, options, held) for message in messages]
+        if get_current_worker_task() is not None:
+            for result in results:
+                note_child(result, options)
+        return results
 
     def _result(self, task_id: str, options: Mapping[str, Any], held: Publication | None) -> Result[R]:
         """Return the result of a call that has been published or is held, noted as a child of the running one."""
+        result = self._make_result(task_id, options, held)
+        note_child(result, options)
+        return result
+
+    def _make_result(self, task_id: str, options: Mapping[str, Any], held: Publication | None) -> Result[R]:
         result: Result[R] = Result(task_id, self._backend, self.name, self.app)
         result.publication = held
         result.ignored = bool(options.get("ignore_result"))
-        note_child(result, options)
         return result
 
     def _state_to_store(self, task_id: str | None, state: str | None, meta: Any) -> StoredResult | None:

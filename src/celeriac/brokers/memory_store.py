@@ -95,7 +95,9 @@ class MemoryStore:
 
     def place(self, row: Row) -> None:
         """Put a row where its message says: in line, or among the delayed."""
-        line = self.lines.setdefault(row.message.queue, Line())
+        line = self.lines.get(row.message.queue)
+        if line is None:
+            line = self.lines[row.message.queue] = Line()
         not_before = row.message.not_before
         if not_before is not None and not_before > clock.now():
             row.place = Place.DELAYED

@@ -11,7 +11,8 @@ from msgspec import Struct, field
 __all__ = ["HeadHeaders", "Message", "MessageHead"]
 
 
-class Message(Struct, frozen=True, kw_only=True, array_like=True):
+# Nothing in a message refers back to it, so the collector of cycles need not visit the thousands that are published.
+class Message(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """One task call: its address, its headers and its body.
 
     The order of the fields is the order on disk (see ``envelope``): new ones go to the end, with a default.

@@ -19,6 +19,7 @@ MAX_LEVELS = 3
 
 #: Types whose instances ``str`` shows as ``repr`` does, and that cannot be long or fail. Long numbers can.
 _PLAIN_TYPES = frozenset({bool, float, type(None)})
+_NUMBERS = _PLAIN_TYPES | {int}
 _LARGE = 10**100
 _CONTAINERS = frozenset({tuple, list, dict})
 
@@ -69,10 +70,20 @@ def _represent_short(value: Any, max_length: int, levels: int) -> str:
             for key, item in value.items()
         ]
         return "{" + ", ".join(pairs) + "}"
+    if _NUMBERS.issuperset(map(type, value)):
+        return _represent_numbers(value)
     items = ", ".join([_represent_short(item, max_length, levels - 1) for item in value])
     if kind is list:
         return f"[{items}]"
     return f"({items},)" if len(value) == 1 else f"({items})"
+
+
+def _represent_numbers(container: tuple[Any, ...] | list[Any]) -> str:
+    """Python writes a tuple or list of numbers just so, if none of them is too long for it."""
+    try:
+        return repr(container)
+    except ValueError:
+        raise _NotShortError from None
 
 
 def _encodable(text: str) -> str:

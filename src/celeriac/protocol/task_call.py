@@ -18,7 +18,7 @@ from celeriac.protocol import serialization
 from celeriac.protocol.message import Message
 from celeriac.protocol.representation import MAX_LEVELS, represent
 
-__all__ = ["TaskCall", "decode_task", "encode_task"]
+__all__ = ["NO_SIGNATURES_END", "PLAIN_HEADERS", "TaskCall", "decode_task", "encode_task"]
 
 #: A signature as it travels: ``task``, ``args``, ``kwargs``, ``options``, ``subtask_type``, ``immutable``.
 SignatureDict = dict[str, Any]
@@ -100,9 +100,12 @@ _PROTOCOL_HEADERS = frozenset(_Headers.__struct_fields__) | {"lang", "compressio
 #: Begins the names of the headers celeriac's nodes write.
 _NODE_PREFIX = "celeriac-"
 
+#: The headers of a message without any of its sender's own.
+PLAIN_HEADERS = frozenset(_Headers.__struct_fields__) | {"lang"}
+
 _NO_SIGNATURES = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 #: The end of most bodies, known beforehand.
-_NO_SIGNATURES_END = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
+NO_SIGNATURES_END = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
 
 
 def encode_task(
@@ -174,7 +177,7 @@ def _encode_body(call: TaskCall, serializer: str) -> serialization.Encoded:
     }
     if serializer == "json" and embed == _NO_SIGNATURES:
         content_type, content_encoding, data = serialization.dumps((call.args, call.kwargs))
-        return serialization.Encoded(content_type, content_encoding, data[:-1] + _NO_SIGNATURES_END)
+        return serialization.Encoded(content_type, content_encoding, data[:-1] + NO_SIGNATURES_END)
     return serialization.dumps((call.args, call.kwargs, embed), serializer)
 
 

@@ -9,8 +9,9 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from celeriac.exceptions import OperationalError
@@ -99,7 +100,7 @@ class Database:
         An operation may be run a second time if the first was rolled back. Raises ``error``: nothing is stored then.
         """
         self._notice_fork()
-        with self._explaining(error):
+        with _Explaining(self.location.path, error):
             try:
                 result, rings = self._commits.run(operation, time.monotonic() + timeout)
             except TimeoutError as caught:
@@ -115,7 +116,7 @@ class Database:
         """Run a query on one state of the database; it sees everything committed before. Raises ``error``."""
         self._notice_fork()
         deadline = time.monotonic() + PATIENCE
-        with self._explaining(error):
+        with _Explaining(self.location.path, error):
             while True:
                 with self._reading:
                     reader = self._open_reader(deadline)
@@ -273,20 +274,6 @@ class Database:
             with contextlib.suppress(OperationalError):
                 self.forget_bells(unheard)
 
-    @contextlib.contextmanager
-    def _explaining(self, error: type[OperationalError]) -> Iterator[None]:
-        """Turn what SQLite raises into sentences, and every error of ours into the kind the caller raises."""
-        try:
-            yield
-        except sqlite3.Error as caught:
-            raise error(explain(caught, self.location.path)) from caught
-        except FileLostError as caught:
-            raise error(str(caught)) from caught
-        except OperationalError as caught:
-            if isinstance(caught, error):
-                raise
-            raise error(str(caught)) from caught
-
     def _close_writer(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
@@ -296,6 +283,25 @@ class Database:
         reader, self._reader = self._reader, None
         if reader is not None:
             close_quietly(reader)
+
+
+class _Explaining:
+    """Turns what SQLite raises into sentences, and every error of ours into the kind the caller raises."""
+
+    __slots__ = ("_error", "_path")
+
+    def __init__(self, path: Path, error: type[OperationalError]) -> None:
+        self._path = path
+        self._error = error
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, caught: BaseException | None, traceback: object) -> None:
+        if isinstance(caught, sqlite3.Error):
+            raise self._error(explain(caught, self._path)) from caught
+        if isinstance(caught, (FileLostError, OperationalError)) and not isinstance(caught, self._error):
+            raise self._error(str(caught)) from caught
 
 
 def _do_nothing(_: Transaction) -> None:

@@ -210,6 +210,10 @@ INSERT OR IGNORE INTO listener (topic, bell) VALUES (?, ?);
 -- :topic :bell
 DELETE FROM listener WHERE topic = ? AND bell = ?;
 
+-- name: listening_or_undeclared
+-- :topic :queue. Bells; and null if nobody has declared the queue.
+SELECT bell FROM listener WHERE topic = ? UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT 1 FROM queue WHERE name = ?);
+
 -- name: listening
 -- :topic
 SELECT bell FROM listener WHERE topic = ?;

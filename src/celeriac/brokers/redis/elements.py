@@ -39,15 +39,12 @@ class _Tags:
         os.register_at_fork(after_in_child=self.begin_anew)
 
     def begin_anew(self) -> None:
-        self._beginning = os.urandom(10).hex()
+        digits = os.urandom(10).hex()
+        self._beginning = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:]}-"
         self._numbers = count(1)
 
     def next(self) -> str:
-        number = next(self._numbers)
-        return (
-            f"{self._beginning[:8]}-{self._beginning[8:12]}-{self._beginning[12:16]}-{self._beginning[16:]}"
-            f"-{number:012x}"
-        )
+        return f"{self._beginning}{next(self._numbers):012x}"
 
 
 _tags = _Tags()

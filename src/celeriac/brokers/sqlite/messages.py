@@ -50,10 +50,13 @@ def insert_messages(transaction: Transaction, rows: Sequence[MessageRow], *, own
         connection.execute(QUERIES["insert_message"], rows[0])
     else:
         connection.executemany(QUERIES["insert_message"], rows)
-    queues = {row.queue for row in rows}
-    for queue in queues:
-        connection.execute(QUERIES["declare_queue"], (queue,))
-    ring_queues(transaction, queues, own_bell=own_bell)
+    for queue in {row.queue for row in rows}:
+        # One statement for both questions: another process may have deleted the queue since it was declared.
+        for (bell,) in connection.execute(QUERIES["listening_or_undeclared"], (queue_topic(queue), queue)).fetchall():
+            if bell is None:
+                connection.execute(QUERIES["declare_queue"], (queue,))
+            elif bell != own_bell:
+                transaction.ring(bell)
 
 
 def ring_queues(transaction: Transaction, queues: Iterable[str], *, own_bell: str = "") -> None:
