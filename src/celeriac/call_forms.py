@@ -23,6 +23,8 @@ _LASTING = frozenset(
         "retry",
         "routing_key",
         "serializer",
+        "soft_time_limit",
+        "time_limit",
         "timeout",
         "using",
     }

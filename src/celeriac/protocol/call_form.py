@@ -19,7 +19,7 @@ class CallForm:
 
     def __init__(self, message: Message, repr_levels: int) -> None:
         """Take a plain message as the model (``is_plain``), however its arguments were shown."""
-        self._headers = message.headers.copy()
+        self._headers = {**message.headers, "timelimit": tuple(message.headers["timelimit"])}
         self._queue = message.queue
         self._exchange = message.exchange
         self._routing_key = message.routing_key
@@ -35,7 +35,6 @@ class CallForm:
             headers.keys() == PLAIN_HEADERS
             and headers["root_id"] == message.id
             and headers["parent_id"] is None
-            and headers["timelimit"] == [None, None]
             and not headers["stamps"]
             and message.not_before is None
             and message.expires_at is None
@@ -56,7 +55,7 @@ class CallForm:
         headers["kwargsrepr"] = represent(kwargs, max_levels=self._repr_levels) if kwargs else "{}"
         headers["origin"] = origin
         # Receivers of signals may change headers in place: nothing in them belongs to two messages.
-        headers["timelimit"] = [None, None]
+        headers["timelimit"] = list(headers["timelimit"])
         headers["stamps"] = {}
         return Message(
             id=task_id,
