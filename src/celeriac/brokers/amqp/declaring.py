@@ -126,13 +126,7 @@ class Declarer:
         for _ in range(_MAX_QUESTIONS):
             channel = connection.channel()
             try:
-                channel.declare_queue(
-                    queue.name,
-                    durable=queue.durable,
-                    exclusive=queue.exclusive,
-                    auto_delete=queue.auto_delete,
-                    arguments=arguments,
-                )
+                _declare(channel, queue, arguments)
             except Refused as refusal:
                 difference = _DIFFERENCE.search(refusal.text) if refusal.code == PRECONDITION_FAILED else None
                 if difference is None:
@@ -154,13 +148,7 @@ class Declarer:
         arguments = self._arguments(queue)
         channel = connection.channel()
         try:
-            channel.declare_queue(
-                queue.name,
-                durable=queue.durable,
-                exclusive=queue.exclusive,
-                auto_delete=queue.auto_delete,
-                arguments=arguments,
-            )
+            _declare(channel, queue, arguments)
         finally:
             channel.close()
 
@@ -176,6 +164,16 @@ class Declarer:
                 channel.bind_queue(queue.name, binding.exchange.name, binding.routing_key, binding.arguments)
         finally:
             channel.close()
+
+
+def _declare(channel: Channel, queue: Queue, arguments: dict[str, Any]) -> None:
+    channel.declare_queue(
+        queue.name,
+        durable=queue.durable,
+        exclusive=queue.exclusive,
+        auto_delete=queue.auto_delete,
+        arguments=arguments,
+    )
 
 
 def _key(kind: str, name: str) -> str:
