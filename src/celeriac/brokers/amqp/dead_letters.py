@@ -129,24 +129,26 @@ class DeadLetterBox:
         deadline = time.monotonic() + _PATIENCE
         while True:
             with self._pool.channel() as channel:
-                tag = _begin(channel, may_wait=time.monotonic() < deadline)
-                if tag is not None:
+                is_there = _begin(channel, may_wait=time.monotonic() < deadline)
+                if is_there is not None:
                     try:
-                        yield channel, _collect(channel) if tag else []
+                        yield channel, _collect(channel) if is_there else []
                     finally:
-                        if tag and channel.is_open:
-                            _give_back(channel, tag)
+                        # Cancelling and giving back would be two steps, between which the next reader finds the queue
+                        # empty; for a channel that ends, the server does both in one.
+                        channel.close()
                     return
             time.sleep(_TURN)
 
 
-def _begin(channel: Channel, *, may_wait: bool) -> str | None:
-    """Become the queue's only consumer; return its tag, empty if there is no queue, None while somebody else is it."""
+def _begin(channel: Channel, *, may_wait: bool) -> bool | None:
+    """Become the queue's only consumer; return whether there is a queue, None while somebody else is its consumer."""
     try:
-        return channel.consume(DEAD_QUEUE, exclusive=True)
+        channel.consume(DEAD_QUEUE, exclusive=True)
+        return True
     except Refused as refusal:
         if refusal.code == NOT_FOUND:
-            return ""
+            return False
         if refusal.code in {ACCESS_REFUSED, RESOURCE_LOCKED} and may_wait:
             return None
         raise
@@ -161,14 +163,6 @@ def _collect(channel: Channel) -> list[Arrival]:
     arrivals = list(channel.arrivals)
     channel.arrivals.clear()
     return arrivals
-
-
-def _give_back(channel: Channel, tag: str) -> None:
-    channel.cancel(tag)
-    # 0 stands for all that are not settled.
-    channel.nack(0, multiple=True, requeue=True)
-    while channel.connection.has_unsent:
-        channel.connection.drive(0)
 
 
 def _chosen(arrivals: Sequence[Arrival], task_ids: Sequence[str] | None) -> list[Arrival]:
