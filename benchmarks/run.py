@@ -32,7 +32,7 @@ from benchmarks.stores import PostgresStore, RabbitStore, RedisStore, SqliteStor
 from benchmarks.worker import WorkerEnded
 from tests.servers.rabbit_server import RabbitServer
 
-__all__ = ["main"]
+__all__ = ["main", "store_of"]
 
 #: What already says in a sentence what is wrong.
 _SAID = (NotMeasured, ClientFailed, WorkerEnded, TimeoutError)
@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for engine in options.engine or ENGINES:
         peers = [peer for peer in _peers(engine, options.peers) if sizes.thorough or not peer.variant]
         with ExitStack() as stack:
-            report = Run(engine, sizes, _store(engine, stack)).measure(peers, measures)
+            report = Run(engine, sizes, store_of(engine, stack)).measure(peers, measures)
         _write(report, options.output / engine)
 
 
@@ -168,7 +168,8 @@ def _peers(engine: str, names: str | None) -> list[Peer]:
     return [peer for peer in PEERS if engine in peer.engines and peer.name.lower().startswith(wanted)]
 
 
-def _store(engine: str, stack: ExitStack) -> Callable[[Path], Store]:
+def store_of(engine: str, stack: ExitStack) -> Callable[[Path], Store]:
+    """Return what makes empty stores of an engine; a server that all of them use ends with the stack."""
     if engine == "rabbitmq":
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="celeriac-benchmark-"))
         return partial(RabbitStore, server=stack.enter_context(RabbitServer(Path(directory))))

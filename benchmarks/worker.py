@@ -73,6 +73,16 @@ class Worker:
                 total += process.memory_full_info().pss
         return total / 1e6
 
+    def busiest(self, seconds: float = 0.3) -> tuple[int, int]:
+        """Return the process ids of the node and of the process below it that uses most CPU, watched for so long."""
+        before = {process.pid: cpu_seconds(process) for _, process in self._processes()}
+        time.sleep(seconds)
+        used: dict[str, dict[int, float]] = {"node": {}, "children": {}}
+        for role, process in self._processes():
+            used[role][process.pid] = cpu_seconds(process) - before.get(process.pid, 0.0)
+        node, child = (max(cpu, key=lambda pid: cpu[pid]) for cpu in used.values())
+        return node, child
+
     def _processes(self) -> list[tuple[str, psutil.Process]]:
         found = []
         for top in self._tops:
