@@ -1,5 +1,5 @@
 """``python -m benchmarks``."""
 
-from benchmarks.run import main
+from benchmarks.command import main
 
 main()

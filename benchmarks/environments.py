@@ -11,7 +11,7 @@ from pathlib import Path
 
 __all__ = ["NoEnvironment", "prepare"]
 
-_ROOT = Path(__file__).parents[1] / ".venv-bench"
+_ROOT = (Path(__file__).parents[1] / ".venv-bench").resolve()
 _CONSTRAINTS = Path(__file__).parent / "constraints"
 #: Packages that need Python 3.12 for nothing but type parameters in their source.
 _PARAMETRIZED = ("ardiq",)

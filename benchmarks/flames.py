@@ -14,9 +14,8 @@ from pathlib import Path
 from benchmarks.environments import prepare
 from benchmarks.flame import collapse, flame_graph
 from benchmarks.peers import PEERS
-from benchmarks.run import store_of
 from benchmarks.side import Side
-from benchmarks.stores import temporary_directory
+from benchmarks.stores import store_of, temporary_directory
 
 __all__ = ["main"]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,11 +10,21 @@ if TYPE_CHECKING:
     from benchmarks.side import Side
     from benchmarks.sizes import Sizes
 
-__all__ = ["Column", "Measure", "NotMeasured", "percentile"]
+__all__ = ["Column", "Measure", "NotMeasured", "Whom", "percentile"]
 
 
 class NotMeasured(Exception):  # noqa: N818 - no error: it cannot be told
     """A side has not what is measured, or it would take too long; the text says which."""
+
+
+class Whom(Enum):
+    """Which sides a measure looks at."""
+
+    ALL = auto()
+    #: Celeriac, those that its targets name, and the fastest of the others.
+    STRONGEST = auto()
+    #: Celeriac alone.
+    OWN = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +35,8 @@ class Column:
     unit: str
     more_is_better: bool = False
     digits: int = 0
+    #: It says how good a side is, so celeriac's is set against the others'.
+    is_compared: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +51,7 @@ class Measure:
     repeated: bool = False
     #: For variants too.
     variants: bool = False
-    #: For celeriac alone.
-    own: bool = False
+    whom: Whom = Whom.ALL
 
 
 def percentile(ordered: list[float], share: float) -> float:

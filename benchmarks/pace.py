@@ -8,7 +8,7 @@ __all__ = ["Pace", "find_pace"]
 
 #: Calls to get warm, those of the first look, and those of a second if the first took no time that tells anything:
 #: a worker that has read ahead reaches both ends of a short backlog at once.
-_WARM, _COUNTS = 20, (80, 2_000)
+_WARM, _COUNTS = 20, (200, 2_000)
 #: Seconds.
 _LONG_ENOUGH = 0.2
 
@@ -22,18 +22,20 @@ class Pace:
     can: frozenset[str]
     publish: float
     drain: float = field(default=0.0)
+    #: The same in bulk, once that was measured.
+    bulk: float = field(default=0.0)
 
     @property
     def fill(self) -> float:
         """Calls a second by the fastest way to publish, as far as is known."""
-        return self.publish * (5 if "publish_many" in self.can else 1)
+        return self.bulk or self.publish * (5 if "publish_many" in self.can else 1)
 
 
 def find_pace(side: Side) -> Pace:
     """Let a side work for the first time: it publishes, its worker works, and its results are right if it has any."""
     with side.project() as project:
-        said = project.client("version")
-        pace = Pace(version=said["version"], can=frozenset(said["can"]), publish=project.client("publish", 100)["rate"])
+        said = project.client("publish", 100)
+        pace = Pace(version=said["version"], can=frozenset(said["can"]), publish=said["rate"])
     for count in _COUNTS:
         with side.project() as project:
             project.fill(_WARM, count)

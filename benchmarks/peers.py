@@ -32,6 +32,8 @@ class Peer:
     variables: tuple[tuple[str, str], ...] = ()
     #: Another setting of one that is there: measured only where that matters.
     variant: bool = False
+    #: Where its package lies, if not in its environment.
+    source: str = ""
 
 
 _CELERIAC = ("python", "-m", "celeriac", "-A", "tasks_celeriac", "worker", "-c", "2", "-l", "WARNING")

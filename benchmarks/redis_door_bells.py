@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing import Process
+from typing import Any
 
 import hiredis
 
@@ -30,14 +31,14 @@ class Wire:
         self.socket = socket.create_connection(("127.0.0.1", PORT))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reader = hiredis.Reader(notEnoughData=Ellipsis)
-        self.pushes: list[object] = []
+        self.pushes: list[Any] = []
         self.call("HELLO", str(protocol))
         self.call("SELECT", str(DATABASE))
 
     def send(self, *command: str) -> None:
-        self.socket.sendall(hiredis.pack_command(command))
+        self.socket.sendall(hiredis.pack_command(command))  # type: ignore[arg-type]  # its types say: a tuple of one
 
-    def read(self) -> object:
+    def read(self) -> Any:
         while True:
             reply = self.reader.gets()
             if reply is Ellipsis:
@@ -47,11 +48,11 @@ class Wire:
             else:
                 return reply
 
-    def call(self, *command: str) -> object:
+    def call(self, *command: str) -> Any:
         self.send(*command)
         return self.read()
 
-    def rung(self) -> list[object]:
+    def rung(self) -> list[str]:
         """Return the lists named by pushes that have come, after the socket became readable."""
         self.reader.feed(self.socket.recv(65536))
         while (reply := self.reader.gets()) is not Ellipsis:

@@ -10,6 +10,9 @@ from benchmarks.sizes import Sizes
 
 __all__ = ["Report"]
 
+#: By how much a revision may be slower than an earlier one.
+TOLERANCE = 0.05
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -39,7 +42,11 @@ class Report:
         )
         for measure in self.measures:
             if rows := self._ordered(self.results.rows(measure.name)):
-                parts += ["", f"## {measure.title}{' *' if measure.repeated else ''}", "", self._table(measure, rows)]
+                title = measure.title.format(**asdict(self.sizes))
+                parts += ["", f"## {title}{' *' if measure.repeated else ''}", "", self._table(measure, rows)]
+        if self.sizes.is_comparison:
+            parts += ["", f"## Slower by more than {TOLERANCE:.0%}", ""]
+            parts += [f"- {line}" for line in self.slower()] or ["nothing"]
         parts += ["", "## What was measured", ""]
         parts += [f"- **{row}**: {text}" for row, text in self.settings.items()]
         parts += ["", "## What is missing", ""]
@@ -50,6 +57,19 @@ class Report:
         ]
         parts += missing or ["nothing"]
         return "\n".join(parts) + "\n"
+
+    def slower(self) -> list[str]:
+        """Return what celeriac is slower at than the revision of itself it is compared with, by more than the noise."""
+        if not self.sizes.is_comparison:
+            return []
+        found = []
+        for measure in self.measures:
+            for column in measure.columns:
+                for row in self.sides[1:]:
+                    ratio = self.results.ratio(measure.name, column, row)
+                    if ratio is not None and ratio < 1 - TOLERANCE:
+                        found.append(f"{measure.title}, {column.unit}: {ratio:.2f} times as good as {row}")
+        return found
 
     def data(self) -> str:
         """Return it as JSON."""
@@ -89,7 +109,10 @@ class Report:
             return "-"
         shown = f"{value:,.{column.digits}f}"
         ratio = self.results.ratio(measure.name, column, row)
-        return shown if ratio is None or row == OWN else f"{shown} ({ratio:.{1 if ratio < 99.5 else 0}f})"
+        if ratio is None or row == OWN:
+            return shown
+        digits = 2 if self.sizes.is_comparison else 1 if ratio < 99.5 else 0
+        return f"{shown} ({ratio:.{digits}f})"
 
 
 def _by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 from benchmarks.measure import Column
 
-__all__ = ["OWN", "Results"]
+__all__ = ["NAMED", "OWN", "Results"]
 
 #: The row that the others are compared with.
 OWN = "celeriac"
+#: Those that its targets name.
+NAMED = ("Celery", "Huey")
 
 
 @dataclass(slots=True)
@@ -42,6 +44,8 @@ class Results:
 
     def ratio(self, measure: str, column: Column, row: str) -> float | None:
         """Return how many times as good celeriac is: the median of the rounds' own ratios, as noise cancels out so."""
+        if not column.is_compared:
+            return None
         rows = self.values.get(measure, {}).get(column.name, {})
         pairs = zip(rows.get(OWN, ()), rows.get(row, ()), strict=False)
         ratios = [own / other if column.more_is_better else other / own for own, other in pairs if own and other]

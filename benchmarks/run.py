@@ -1,87 +1,93 @@
-"""The run: measures the sides in turn, round by round, and writes the report."""
+"""The run: measures the sides in turn, round by round, and whatever happens to one of them, the others are measured."""
 
-import argparse
+import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from benchmarks import machine
 from benchmarks.environments import NoEnvironment, prepare
 from benchmarks.floors import FLOORS
 from benchmarks.floors.floor import Floor
-from benchmarks.measure import Measure, NotMeasured
-from benchmarks.measures.drain import DRAIN_OFF, DRAIN_STORED
-from benchmarks.measures.growth import growth
+from benchmarks.measure import Measure, NotMeasured, Whom
 from benchmarks.measures.publishing import PUBLISHING
-from benchmarks.measures.resting import MEMORY, RESTING
-from benchmarks.measures.waiting import LATENCY, MIXTURE, ROUND_TRIP
 from benchmarks.pace import Pace, find_pace
-from benchmarks.peers import ENGINES, PEERS, Peer
-from benchmarks.plots import plots
+from benchmarks.peers import Peer
 from benchmarks.report import Report
-from benchmarks.results import Results
+from benchmarks.results import NAMED, Results
 from benchmarks.side import ClientFailed, Side
-from benchmarks.sizes import FULL, QUICK, Sizes
-from benchmarks.stores import PostgresStore, RabbitStore, RedisStore, SqliteStore, Store, temporary_directory
+from benchmarks.sizes import Sizes
+from benchmarks.stores import Store, temporary_directory
 from benchmarks.worker import WorkerEnded
-from tests.servers.rabbit_server import RabbitServer
 
-__all__ = ["main", "store_of"]
+__all__ = ["Run", "say"]
 
 #: What already says in a sentence what is wrong.
 _SAID = (NotMeasured, ClientFailed, WorkerEnded, TimeoutError)
 
 
 class Run:
-    """One run on one engine."""
+    """One run on one engine. ``keep`` is given the report of what is there so far, after each measure."""
 
-    def __init__(self, engine: str, sizes: Sizes, store: Callable[[Path], Store]) -> None:
+    def __init__(
+        self, engine: str, sizes: Sizes, store: Callable[[Path], Store], *, keep: Callable[[Report], None]
+    ) -> None:
         self.engine = engine
         self.sizes = sizes
         self.results = Results()
         self._store = store
+        self._keep = keep
         self._paces: dict[str, Pace] = {}
         self._settings: dict[str, str] = {}
-        self._deadline = float("inf")
+        self._sides: list[Side] = []
+        self._facts = {
+            "machine": machine.describe(),
+            "store": machine.server(engine),
+            "load": f"{machine.load()} before",
+            "when": time.strftime("%Y-%m-%d %H:%M"),
+        }
+        self._began = time.monotonic()
 
-    def measure(self, peers: Sequence[Peer], measures: Sequence[Measure]) -> Report:
-        """Measure them and return the report."""
-        before = machine.load()
+    def measure(self, peers: Sequence[Peer], measures: Sequence[Measure]) -> None:
+        """Measure them."""
         sides = [side for peer in peers if (side := self._side(peer)) is not None]
-        self._deadline = time.monotonic() + self.sizes.limit
-        _say(f"warming up: {', '.join(side.name for side in sides)}")
-        sides = [side for side in sides if self._has_pace(side)]
+        self._began = time.monotonic()
+        self._sides = [side for side in sides if self._has_pace(side)]
         floors = [floor for floor in FLOORS if floor.engine == self.engine]
-        self._settings |= {floor.name: floor.settings for floor in floors}
+        if PUBLISHING in measures:
+            self._settings |= {floor.name: floor.settings for floor in floors}
         for measure in measures:
             for number in range(self.sizes.rounds if measure.repeated else 1):
-                began = time.monotonic()
                 if measure is PUBLISHING:
-                    self._look_at_floors(floors)
-                for side in sides:
-                    self._look(measure, side)
-                _say(f"{measure.name}, round {number + 1}: {time.monotonic() - began:.0f} s")
+                    for floor in floors:
+                        self._look_at_floor(floor)
+                # Back and forth, so that what changes with time hits all alike.
+                sides = self._sides_of(measure)
+                for side in sides[::-1] if number % 2 else sides:
+                    self._look(measure, side, f"{measure.name}, round {number + 1}" if number else measure.name)
+            self._keep(self.report(measures))
+
+    def report(self, measures: Sequence[Measure]) -> Report:
+        """Return what has been found so far."""
+        took = f"{(time.monotonic() - self._began) / 60:.0f} minutes"
         return Report(
             engine=self.engine,
             sizes=self.sizes,
             measures=measures,
             results=self.results,
             settings=self._settings,
-            sides=[side.name for side in sides],
-            versions={side.name: self._paces[side.name].version for side in sides if not side.peer.variant},
-            facts={
-                "machine": machine.describe(),
-                "store": machine.server(self.engine),
-                "load": f"{before} before, {machine.load()} after",
-                "when": time.strftime("%Y-%m-%d %H:%M"),
-            },
+            sides=[side.name for side in self._sides],
+            versions={side.name: self._paces[side.name].version for side in self._sides if not side.peer.variant},
+            facts=self._facts | {"load": f"{self._facts['load']}, {machine.load()} after", "took": took},
         )
+
+    def interrupted(self) -> None:
+        """Have the report say that it is not all."""
+        self._facts["interrupted"] = "somebody ended the run before it was through"
 
     def _side(self, peer: Peer) -> Side | None:
         self._settings[peer.name] = peer.settings
@@ -93,110 +99,93 @@ class Run:
         return Side(peer=peer, interpreter=interpreter, store=self._store)
 
     def _has_pace(self, side: Side) -> bool:
-        began = time.monotonic()
         try:
-            self._paces[side.name] = find_pace(side)
+            with self._step(side.name, "warming up"):
+                self._paces[side.name] = find_pace(side)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with a peer, it is said, and the others are measured
             self.results.miss(side.name, "everything", f"does not run: {_sentence(error)}")
-            return False
-        _say(f"  {side.name}: {self._paces[side.name].drain:,.0f} tasks/s, {time.monotonic() - began:.0f} s")
-        return True
+        return side.name in self._paces
 
-    def _look(self, measure: Measure, side: Side) -> None:
-        if (measure.own and side.peer.environment) or (side.peer.variant and not measure.variants):
-            return
-        if time.monotonic() > self._deadline:
-            self.results.miss(side.name, measure.name, f"no time left after {self.sizes.limit:g} s")
+    def _sides_of(self, measure: Measure) -> list[Side]:
+        """Return those a measure looks at, as far as is known which are strong."""
+        sides = [side for side in self._sides if measure.variants or not side.peer.variant]
+        if measure.whom is Whom.OWN:
+            return [side for side in sides if not side.peer.environment]
+        if measure.whom is Whom.STRONGEST:
+            others = [side for side in sides if side.peer.environment and side.name not in NAMED]
+            others.sort(key=lambda side: -self._paces[side.name].drain)
+            strong = [side.name for side in others[: self.sizes.strongest]]
+            return [side for side in sides if not side.peer.environment or side.name in (*NAMED, *strong)]
+        return sides
+
+    def _look(self, measure: Measure, side: Side, doing: str) -> None:
+        limit = self.sizes.limit[self.engine]
+        if side.peer.environment and time.monotonic() - self._began > limit:
+            self.results.miss(side.name, measure.name, f"no time left after {limit:g} s")
             return
         try:
-            for found in measure.look(side, self.sizes, self._paces[side.name]):
-                self.results.add(measure.name, side.name, found)
+            with self._step(side.name, doing):
+                for found in measure.look(side, self.sizes, self._paces[side.name]):
+                    self.results.add(measure.name, side.name, found)
         except Exception as error:  # noqa: BLE001 - see above
             self.results.miss(side.name, measure.name, _sentence(error))
 
-    def _look_at_floors(self, floors: Sequence[Floor]) -> None:
-        for floor in floors:
-            with temporary_directory() as directory:
+    def _look_at_floor(self, floor: Floor) -> None:
+        try:
+            with self._step(floor.name, "floor"), temporary_directory() as directory:
                 store = self._store(Path(directory))
                 try:
                     found = floor.look(store, self.sizes.publish, self.sizes.bulk)
-                except Exception as error:  # noqa: BLE001 - see above
-                    self.results.miss(floor.name, "everything", _sentence(error))
-                    continue
                 finally:
                     store.close()
             for name, columns in found.items():
                 self.results.add(name, floor.name, columns)
+        except Exception as error:  # noqa: BLE001 - see above
+            self.results.miss(floor.name, "everything", _sentence(error))
+
+    @contextmanager
+    def _step(self, name: str, doing: str) -> Iterator[None]:
+        """Say how long something took, and give it up when it takes too long; celeriac's own row gets more time."""
+        began = time.monotonic()
+        patience = self.sizes.patience * (1 if name in self._settings and name != "celeriac" else 3)
+        try:
+            with _within(patience):
+                yield
+        except Exception as error:
+            say(f"{self._clock()} {doing}: {name}: {_sentence(error)[:160]}")
+            raise
+        say(f"{self._clock()} {doing}: {name}, {time.monotonic() - began:.1f} s")
+
+    def _clock(self) -> str:
+        minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
+        return f"{minutes:3}:{seconds:02}"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print and write."""
-    names = [measure.name for measure in _measures(FULL)]
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure celeriac beside its peers.")
-    parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"what to measure: {', '.join(names)}; or all")
-    parser.add_argument("--engine", choices=ENGINES, action="append", help="where the messages lie; default: all")
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer tasks, one round, fewer variants: less exact, 5 minutes an engine"
-    )
-    parser.add_argument("--peers", metavar="NAME,...", help="only these, by the beginnings of their names")
-    parser.add_argument("--rounds", type=int, help="how often drain and publish are repeated")
-    parser.add_argument(
-        "--output", type=Path, default=Path(__file__).parent / "results", help="a folder for the reports"
-    )
-    options = parser.parse_args(arguments)
-    unknown = [name for name in options.measures if name not in names]
-    if unknown:
-        parser.error(f"there is no measure {unknown[0]!r}; there are: {', '.join(names)}")
-    sizes = QUICK if options.quick else FULL
-    if options.rounds:
-        sizes = replace(sizes, rounds=options.rounds)
-    measures = [measure for measure in _measures(sizes) if measure.name in (options.measures or names)]
-    for engine in options.engine or ENGINES:
-        peers = [peer for peer in _peers(engine, options.peers) if sizes.thorough or not peer.variant]
-        with ExitStack() as stack:
-            report = Run(engine, sizes, store_of(engine, stack)).measure(peers, measures)
-        _write(report, options.output / engine)
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in what takes longer, wherever it waits."""
 
+    def end(_: int, __: FrameType | None) -> None:
+        raise TimeoutError(f"given up after {seconds:g} s")
 
-def _measures(sizes: Sizes) -> tuple[Measure, ...]:
-    memory = replace(MEMORY, own=not sizes.thorough)
-    return (PUBLISHING, DRAIN_OFF, DRAIN_STORED, LATENCY, ROUND_TRIP, RESTING, MIXTURE, memory, *growth(sizes))
-
-
-def _peers(engine: str, names: str | None) -> list[Peer]:
-    wanted = tuple(name.strip().lower() for name in names.split(",")) if names else ("",)
-    return [peer for peer in PEERS if engine in peer.engines and peer.name.lower().startswith(wanted)]
-
-
-def store_of(engine: str, stack: ExitStack) -> Callable[[Path], Store]:
-    """Return what makes empty stores of an engine; a server that all of them use ends with the stack."""
-    if engine == "rabbitmq":
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="celeriac-benchmark-"))
-        return partial(RabbitStore, server=stack.enter_context(RabbitServer(Path(directory))))
-    stores: dict[str, Callable[[Path], Store]] = {
-        "sqlite": SqliteStore,
-        "redis": RedisStore,
-        "postgresql": PostgresStore,
-    }
-    return stores[engine]
-
-
-def _write(report: Report, directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    files = {"report.md": report.text(), "report.json": report.data(), **plots(report)}
-    for name, text in files.items():
-        (directory / name).write_text(text)
-    print(report.text())
-    _say(f"written: {directory}/ ({', '.join(files)})")
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _sentence(error: BaseException) -> str:
     """Return one line about it."""
     if isinstance(error, subprocess.CalledProcessError):
-        return f"its preparation failed: {(error.stderr or b'').decode(errors='replace').strip()[-300:]}"
+        said = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
+        return f"a command of it failed: {' '.join(said.split())[-300:]}"
     said = " ".join(str(error).split())
     return said if isinstance(error, _SAID) else f"{type(error).__name__}: {said}"
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tell the person who waits."""
     print(text, file=sys.stderr, flush=True)

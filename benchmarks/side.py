@@ -63,7 +63,7 @@ class Project:
             **dict(side.peer.variables),
             **store.environment(),
             "BENCHMARK_RESULTS": "on" if results else "off",
-            "PYTHONPATH": os.pathsep.join([str(_TASKS), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join([str(_TASKS), side.peer.source or os.environ.get("PYTHONPATH", "")]),
         }
         for words in side.peer.prepare:
             subprocess.run(self._command(words), cwd=_TASKS, env=self._environment, check=True, capture_output=True)
@@ -82,6 +82,13 @@ class Project:
             raise ClientFailed(f"its producer failed: {(completed.stderr.strip().splitlines() or ['?'])[-1][-300:]}")
         found: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
         return found
+
+    def run(self, program: str, *words: str) -> str:
+        """Run a program of the side's environment and return what it printed."""
+        command = [str(self._side.interpreter.with_name(program)), *words]
+        return subprocess.run(
+            command, cwd=_TASKS, env=self._environment, check=True, capture_output=True, text=True
+        ).stdout
 
     def fill(self, warm: int, count: int, behind: int = 0) -> None:
         """Publish a backlog, which is not measured: without waiting for the disk."""

@@ -1,8 +1,9 @@
 """How much is measured."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-__all__ = ["FULL", "QUICK", "Sizes"]
+__all__ = ["COMPARISON", "FULL", "QUICK", "Sizes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +29,21 @@ class Sizes:
     memory: int
     delayed: int
     memory_seconds: float
-    #: Measure variants too, and memory and growth for peers too.
+    #: The long task among many short ones, seconds, and the number of those.
+    long: int
+    beside_long: int
+    #: The share of the counts in ``payloads``.
+    payloads: float
+    #: Measure variants too, all sides in nearly everything, and memory and growth for peers too.
     thorough: bool
-    #: Seconds after which nothing more is begun on an engine.
-    limit: float = float("inf")
+    #: Of revisions of celeriac; its first rows are then compared as a whole.
+    is_comparison: bool = False
+    #: Peers beside those that the targets name, where only the strongest are measured.
+    strongest: int
+    #: Seconds after which one look at a side is given up.
+    patience: float
+    #: Seconds after which nothing more is begun on an engine but what concerns celeriac.
+    limit: Mapping[str, float]
     depths: tuple[int, ...]
     queues: tuple[int, ...]
     nodes: tuple[int, ...]
@@ -40,18 +52,24 @@ class Sizes:
 FULL = Sizes(
     rounds=3,
     drain=30_000,
-    drain_warm_seconds=1.0,
-    drain_seconds=2.0,
+    drain_warm_seconds=0.7,
+    drain_seconds=1.5,
     publish=5_000,
-    publish_seconds=2.0,
+    publish_seconds=1.2,
     bulk=50_000,
-    latency=1_000,
-    round_trip=300,
-    idle=20.0,
+    latency=400,
+    round_trip=200,
+    idle=6.0,
     memory=50_000,
     delayed=100_000,
-    memory_seconds=240.0,
+    memory_seconds=60.0,
+    long=10,
+    beside_long=10_000,
+    payloads=1.0,
     thorough=True,
+    strongest=3,
+    patience=100.0,
+    limit={"redis": 1_320.0, "rabbitmq": 720.0, "sqlite": 560.0, "postgresql": 560.0},
     depths=(1_000, 10_000, 100_000, 1_000_000),
     queues=(1, 10, 200),
     nodes=(1, 2, 4),
@@ -70,9 +88,16 @@ QUICK = Sizes(
     memory=5_000,
     delayed=5_000,
     memory_seconds=4.0,
+    long=3,
+    beside_long=3_000,
+    payloads=0.4,
     thorough=False,
-    limit=285.0,
+    strongest=1,
+    patience=30.0,
+    limit=dict.fromkeys(("redis", "rabbitmq", "sqlite", "postgresql"), 215.0),
     depths=(1_000, 100_000),
     queues=(1, 50),
     nodes=(1, 2),
 )
+#: Of one revision beside another.
+COMPARISON = replace(QUICK, rounds=7, publish=4_000, latency=100, is_comparison=True)

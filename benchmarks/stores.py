@@ -5,6 +5,9 @@ import os
 import secrets
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,7 +18,7 @@ from benchmarks.processes import cpu_seconds
 from tests.servers.rabbit_server import RabbitServer
 from tests.servers.redis_server import RedisServer
 
-__all__ = ["PostgresStore", "RabbitStore", "RedisStore", "SqliteStore", "Store", "temporary_directory"]
+__all__ = ["PostgresStore", "RabbitStore", "RedisStore", "SqliteStore", "Store", "store_of", "temporary_directory"]
 
 #: The PostgreSQL server that is used, not started: a database is made in it and dropped.
 POSTGRES = (
@@ -126,3 +129,16 @@ class PostgresStore(Store):
 def temporary_directory() -> "tempfile.TemporaryDirectory[str]":
     """Return a folder for one measurement."""
     return tempfile.TemporaryDirectory(prefix="celeriac-benchmark-", ignore_cleanup_errors=True)
+
+
+def store_of(engine: str, stack: ExitStack) -> Callable[[Path], Store]:
+    """Return what makes empty stores of an engine; a server that all of them use ends with the stack."""
+    if engine == "rabbitmq":
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="celeriac-benchmark-"))
+        return partial(RabbitStore, server=stack.enter_context(RabbitServer(Path(directory))))
+    stores: dict[str, Callable[[Path], Store]] = {
+        "sqlite": SqliteStore,
+        "redis": RedisStore,
+        "postgresql": PostgresStore,
+    }
+    return stores[engine]

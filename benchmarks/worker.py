@@ -1,5 +1,7 @@
 """A running worker, as the system sees it: all of its processes, their CPU time and their memory."""
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -12,8 +14,8 @@ from benchmarks.processes import cpu_seconds
 
 __all__ = ["Worker", "WorkerEnded"]
 
-#: Seconds its processes have to be gone in.
-_PATIENCE = 5.0
+#: Seconds its processes have to be gone in, and the time between two looks.
+_PATIENCE, _LOOK = 5.0, 0.01
 
 
 class WorkerEnded(Exception):  # noqa: N818 - it says what happened
@@ -37,6 +39,8 @@ class Worker:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
+                    # Ctrl-C is for the run, which ends its workers.
+                    start_new_session=True,
                 )
                 for _ in range(copies)
             ]
@@ -96,6 +100,18 @@ class Worker:
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(family, timeout=_PATIENCE)
         for command in self._commands:
+            with suppress(ProcessLookupError):
+                os.killpg(command.pid, signal.SIGKILL)
             command.wait()
+        deadline = time.monotonic() + _PATIENCE
+        while any(_is_alive(process) for process in family) and time.monotonic() < deadline:
+            time.sleep(_LOOK)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Say whether it still does anything: one that waits for its new parent to take note of its end does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

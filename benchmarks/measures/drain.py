@@ -16,7 +16,7 @@ __all__ = ["DRAIN_OFF", "DRAIN_STORED", "Used", "between_marks", "used_since"]
 #: Seconds in which a worker settles what it had in hand at the last mark.
 _SETTLING = 0.1
 #: A side that is so many times slower than it seemed has stopped.
-_MARGIN = 20.0
+_MARGIN = 10.0
 
 
 class Used(NamedTuple):

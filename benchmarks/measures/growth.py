@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 
-from benchmarks.measure import Column, Measure, NotMeasured
+from benchmarks.measure import Column, Measure, NotMeasured, Whom
 from benchmarks.measures.drain import Used, between_marks, used_since
 from benchmarks.pace import Pace
 from benchmarks.side import Project, Side
@@ -18,15 +18,16 @@ _PATIENCE = 120.0
 
 def growth(sizes: Sizes) -> tuple[Measure, ...]:
     """Return the measures, with a column for each size."""
+    few = Whom.STRONGEST if sizes.thorough else Whom.OWN
     return (
-        _measure("depth", "waiting tasks", sizes.depths, _at_depth, own=not sizes.thorough),
-        _measure("queues", "queues", sizes.queues, _with_queues, own=True),
-        _measure("nodes", "nodes of two processes", sizes.nodes, _with_nodes, own=not sizes.thorough),
+        _measure("depth", "waiting tasks", sizes.depths, _at_depth, few),
+        _measure("queues", "queues", sizes.queues, _with_queues, Whom.OWN),
+        _measure("nodes", "nodes of two processes", sizes.nodes, _with_nodes, few),
     )
 
 
 def _measure(
-    name: str, what: str, counts: tuple[int, ...], look: Callable[..., Iterator[dict[str, float]]], *, own: bool
+    name: str, what: str, counts: tuple[int, ...], look: Callable[..., Iterator[dict[str, float]]], whom: Whom
 ) -> Measure:
     return Measure(
         name=name,
@@ -36,13 +37,13 @@ def _measure(
             *(Column(name=f"server-{count}", unit=f"{count:,}, server") for count in counts),
         ),
         look=look,
-        own=own,
+        whom=whom,
     )
 
 
 def _at_depth(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, float]]:
     for depth in sizes.depths:
-        if depth / pace.fill > sizes.memory_seconds:
+        if side.peer.environment and depth / pace.fill > sizes.memory_seconds:
             raise NotMeasured(f"to publish {depth:,} calls would take longer than {sizes.memory_seconds:g} s")
         count = min(sizes.drain, max(200, int(pace.drain * sizes.drain_seconds)))
         warm = count // 2

@@ -22,12 +22,15 @@ def _publish(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, float]]
     if "publish_many" in pace.can:
         bulk = min(sizes.bulk, int(pace.publish * 20))
         with side.project() as project:
-            yield {f"bulk-{name}": value for name, value in _timed(project, "publish_many", bulk).items()}
+            found = _timed(project, "publish_many", bulk)
+        yield {f"bulk-{name}": value for name, value in found.items()}
+        pace.bulk = found["rate"]
 
 
 def _timed(project: Project, command: str, count: int) -> dict[str, float]:
     before = project.store.cpu()
-    found = project.client(command, count)
+    said = project.client(command, count)
+    found = {"rate": said["rate"], "cpu": said["cpu"]}
     after = project.store.cpu()
     if before is not None and after is not None:
         found["server"] = (after - before) / (count + _WARM) * 1e6

@@ -11,7 +11,7 @@ from benchmarks.sizes import Sizes
 __all__ = ["MEMORY", "RESTING"]
 
 #: Seconds a worker has to become quiet.
-_QUIET = 1.5
+_QUIET = 1.0
 
 
 def _rest(side: Side, sizes: Sizes, _: Pace) -> Iterator[dict[str, float]]:

@@ -8,7 +8,7 @@ from benchmarks.pace import Pace
 from benchmarks.side import Side
 from benchmarks.sizes import Sizes
 
-__all__ = ["LATENCY", "MIXTURE", "ROUND_TRIP"]
+__all__ = ["BESIDE_LONG", "LATENCY", "MIXTURE", "ROUND_TRIP"]
 
 #: Of so many calls one runs for a second, in the mixture.
 _LONG_EVERY = 100
@@ -29,6 +29,14 @@ def _round_trip(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, floa
     yield {name: percentile(seconds, _SHARES[name]) * 1e3 for name in ("p50", "p99")}
 
 
+def _beside_long(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, float]]:
+    # So few that the long one runs longer than they do: one that is stuck behind it stands out.
+    count = min(sizes.beside_long, int(min(pace.drain, pace.publish) * sizes.long * 0.4))
+    with side.project() as project, project.worker():
+        found = project.client("beside_long", count, sizes.long)
+    yield {"pause": found["pause"] * 1e3, "longest": found["longest"] * 1e3, "count": count}
+
+
 LATENCY = Measure(
     name="latency",
     title="From publish to start, idle worker, 50 a second",
@@ -46,4 +54,14 @@ ROUND_TRIP = Measure(
     title="Publish one call and wait for its result",
     columns=tuple(Column(name=name, unit=f"{name}, ms", digits=1) for name in ("p50", "p99")),
     look=_round_trip,
+)
+BESIDE_LONG = Measure(
+    name="beside-long",
+    title="One task of {long} s, and short ones published at once behind it",
+    columns=(
+        Column(name="pause", unit="longest time in which none of them started, ms", digits=1),
+        Column(name="longest", unit="longest wait from publish to start, ms", digits=1),
+        Column(name="count", unit="short ones", more_is_better=True, is_compared=False),
+    ),
+    look=_beside_long,
 )

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from waits import read_waits, wait_for
+from payloads import PAYLOADS
+from waits import longest_pause, read_waits, wait_for
 
 #: Calls in one ``publish_many``.
 MANY = 10_000
@@ -23,13 +24,14 @@ WARM = 200
 Found = dict[str, Any]
 
 
-def version(tasks: Any) -> Found:
-    """Say what is measured and what it can do."""
-    return {"version": tasks.VERSION, "can": [verb for verb in VERBS if getattr(tasks, verb, None) is not None]}
-
-
 #: What not every queue can do.
-VERBS = ("publish_many", "publish_later", "fetch")
+VERBS = ("publish_many", "publish_later", "fetch", "publish_payload")
+
+
+def described(tasks: Any, found: Found) -> Found:
+    """Add what is measured, and what it can do."""
+    can = [verb for verb in VERBS if getattr(tasks, verb, None) is not None]
+    return {**found, "version": tasks.VERSION, "can": can}
 
 
 def publish(tasks: Any, count: int) -> Found:
@@ -49,6 +51,19 @@ def publish_many(tasks: Any, count: int) -> Found:
     with Watch(count) as watch:
         for batch in batches:
             tasks.publish_many(batch)
+    return watch.found
+
+
+def fill_kind(tasks: Any, kind: int, warm: int, count: int) -> Found:
+    """Publish a backlog of calls of a kind of ``payloads``: some to get warm, mark, those that count, mark."""
+    publish_one, argument = getattr(tasks, PAYLOADS[kind].verb), PAYLOADS[kind].argument
+    for _ in range(warm):
+        publish_one(argument)
+    tasks.publish_mark("first")
+    with Watch(count) as watch:
+        for _ in range(count):
+            publish_one(argument)
+    tasks.publish_mark("last")
     return watch.found
 
 
@@ -108,6 +123,20 @@ def latency(tasks: Any, count: int, rate: int, long_every: int) -> Found:
     return {"seconds": sorted(read_waits(short)[10:])}
 
 
+def beside_long(tasks: Any, count: int, seconds: int) -> Found:
+    """Publish a call that takes so long and at once short ones behind it.
+
+    Return the longest wait of a short one, and the longest time in which none of them started.
+    """
+    for _ in range(10):
+        tasks.publish_waited()
+    read_waits(10)
+    tasks.publish_sleep(float(seconds))
+    for _ in range(count):
+        tasks.publish_waited()
+    return {"longest": read_waits(10 + count)[-1], "pause": longest_pause()}
+
+
 def round_trip(tasks: Any, count: int) -> Found:
     """Publish a call and wait for its result, again and again; return the seconds, sorted."""
     seconds = []
@@ -159,7 +188,18 @@ def _publish_fast(tasks: Any, count: int) -> None:
 
 COMMANDS: dict[str, Callable[..., Found]] = {
     command.__name__: command
-    for command in (version, publish, publish_many, fill, fill_queues, waves, later, latency, round_trip)
+    for command in (
+        publish,
+        publish_many,
+        fill,
+        fill_kind,
+        fill_queues,
+        waves,
+        later,
+        latency,
+        beside_long,
+        round_trip,
+    )
 }
 
 
@@ -171,9 +211,10 @@ def main() -> None:
     if hasattr(tasks, "connected"):
         from client_async import run
 
-        print(json.dumps(run(tasks, command, numbers)))
+        found = run(tasks, command, numbers)
     else:
-        print(json.dumps(COMMANDS[command](tasks, *numbers)))
+        found = COMMANDS[command](tasks, *numbers)
+    print(json.dumps(described(tasks, found)))
 
 
 if __name__ == "__main__":

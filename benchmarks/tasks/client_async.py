@@ -5,8 +5,9 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from client import WARM, Found, Watch, calls, check, version
-from waits import read_waits, wait_for
+from client import WARM, Found, Watch, calls, check
+from payloads import PAYLOADS
+from waits import longest_pause, read_waits, wait_for
 
 #: Calls under way at once while a backlog is published.
 _AT_ONCE = 50
@@ -27,6 +28,18 @@ async def publish_many(tasks: Any, count: int) -> Found:
     with Watch(count) as watch:
         for batch in batches:
             await tasks.publish_many(batch)
+    return watch.found
+
+
+async def fill_kind(tasks: Any, kind: int, warm: int, count: int) -> Found:
+    publish_one, argument = getattr(tasks, PAYLOADS[kind].verb), PAYLOADS[kind].argument
+    for _ in range(warm):
+        await publish_one(argument)
+    await tasks.publish_mark("first")
+    with Watch(count) as watch:
+        for _ in range(count):
+            await publish_one(argument)
+    await tasks.publish_mark("last")
     return watch.found
 
 
@@ -69,6 +82,16 @@ async def latency(tasks: Any, count: int, rate: int, long_every: int) -> Found:
     return {"seconds": sorted(read_waits(short)[10:])}
 
 
+async def beside_long(tasks: Any, count: int, seconds: int) -> Found:
+    for _ in range(10):
+        await tasks.publish_waited()
+    read_waits(10)
+    await tasks.publish_sleep(float(seconds))
+    for _ in range(count):
+        await tasks.publish_waited()
+    return {"longest": read_waits(10 + count)[-1], "pause": longest_pause()}
+
+
 async def round_trip(tasks: Any, count: int) -> Found:
     seconds = []
     for number in range(-10, count):
@@ -89,6 +112,22 @@ async def _publish_fast(tasks: Any, count: int) -> None:
             await asyncio.gather(*(tasks.publish(*call) for call in batch[start : start + _AT_ONCE]))
 
 
+COMMANDS: dict[str, Callable[..., Awaitable[Found]]] = {
+    command.__name__: command
+    for command in (
+        publish,
+        publish_many,
+        fill,
+        fill_kind,
+        waves,
+        later,
+        latency,
+        beside_long,
+        round_trip,
+    )
+}
+
+
 async def _connected(tasks: Any, command: Callable[..., Awaitable[Found]], numbers: list[int]) -> Found:
     async with tasks.connected():
         return await command(tasks, *numbers)
@@ -96,12 +135,7 @@ async def _connected(tasks: Any, command: Callable[..., Awaitable[Found]], numbe
 
 def run(tasks: Any, name: str, numbers: list[int]) -> Found:
     """Do what ``client`` was asked for."""
-    if name == "version":
-        return version(tasks)
-    commands = {
-        command.__name__: command for command in (publish, publish_many, fill, waves, later, latency, round_trip)
-    }
-    return _run(_connected(tasks, commands[name], numbers))
+    return _run(_connected(tasks, COMMANDS[name], numbers))
 
 
 def _run(main: Coroutine[Any, Any, Found]) -> Found:

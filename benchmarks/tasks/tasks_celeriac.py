@@ -44,6 +44,18 @@ def waited(published_at: float) -> None:
 
 
 @app.task
+def echo(value: Any) -> Any:
+    """Give back what it was given."""
+    return value
+
+
+@app.task
+def compute(seconds: float) -> None:
+    """Keep a processor busy for so long."""
+    work.compute(seconds)
+
+
+@app.task
 def sleep(seconds: float) -> None:
     """Take so long."""
     time.sleep(seconds)
@@ -75,6 +87,16 @@ def publish_mark(name: str, queue: str | None = None) -> None:
 def publish_waited() -> None:
     """Publish one call that notes how long it waits."""
     waited.delay(time.monotonic())
+
+
+def publish_payload(value: Any) -> None:
+    """Publish one call that carries something."""
+    echo.delay(value)
+
+
+def publish_compute(seconds: float) -> None:
+    """Publish one call that computes for so long."""
+    compute.delay(seconds)
 
 
 def publish_sleep(seconds: float) -> None:

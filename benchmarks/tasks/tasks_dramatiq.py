@@ -39,6 +39,16 @@ def waited(published_at: float) -> None:
     work.note_wait(published_at)
 
 
+@dramatiq.actor(queue_name=work.QUEUE, **({"store_results": True} if work.RESULTS else {}))
+def echo(value: Any) -> Any:
+    return value
+
+
+@dramatiq.actor(queue_name=work.QUEUE, **({"store_results": True} if work.RESULTS else {}))
+def compute(seconds: float) -> None:
+    work.compute(seconds)
+
+
 @dramatiq.actor(queue_name=work.QUEUE)
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
@@ -59,6 +69,14 @@ def publish_mark(name: str) -> None:
 
 def publish_waited() -> None:
     waited.send(time.monotonic())
+
+
+def publish_payload(value: Any) -> None:
+    echo.send(value)
+
+
+def publish_compute(seconds: float) -> None:
+    compute.send(seconds)
 
 
 def publish_sleep(seconds: float) -> None:

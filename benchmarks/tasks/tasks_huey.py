@@ -36,6 +36,16 @@ def waited(published_at: float) -> None:
 
 
 @huey.task()
+def echo(value: Any) -> Any:
+    return value
+
+
+@huey.task()
+def compute(seconds: float) -> None:
+    work.compute(seconds)
+
+
+@huey.task()
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
@@ -55,6 +65,14 @@ def publish_mark(name: str) -> None:
 
 def publish_waited() -> None:
     waited(time.monotonic())
+
+
+def publish_payload(value: Any) -> None:
+    echo(value)
+
+
+def publish_compute(seconds: float) -> None:
+    compute(seconds)
 
 
 def publish_sleep(seconds: float) -> None:

@@ -37,6 +37,16 @@ def waited(published_at: float) -> None:
 
 
 @app.task
+def echo(value: Any) -> Any:
+    return value
+
+
+@app.task
+def compute(seconds: float) -> None:
+    work.compute(seconds)
+
+
+@app.task
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
@@ -56,6 +66,14 @@ def publish_mark(name: str) -> None:
 
 def publish_waited() -> None:
     waited.delay(time.monotonic())
+
+
+def publish_payload(value: Any) -> None:
+    echo.delay(value)
+
+
+def publish_compute(seconds: float) -> None:
+    compute.delay(seconds)
 
 
 def publish_sleep(seconds: float) -> None:

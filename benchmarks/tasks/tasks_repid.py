@@ -37,6 +37,16 @@ async def waited(published_at: float) -> None:
 
 
 @router.actor
+async def echo(value: Any) -> Any:
+    return value
+
+
+@router.actor
+async def compute(seconds: float) -> None:
+    work.compute(seconds)
+
+
+@router.actor
 async def sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
@@ -65,6 +75,14 @@ async def publish_mark(name: str) -> None:
 
 async def publish_waited() -> None:
     await _send("waited", published_at=time.monotonic())
+
+
+async def publish_payload(value: Any) -> None:
+    await _send("echo", value=value)
+
+
+async def publish_compute(seconds: float) -> None:
+    await _send("compute", seconds=seconds)
 
 
 async def publish_sleep(seconds: float) -> None:

@@ -40,6 +40,16 @@ async def waited(published_at: float) -> None:
 
 
 @worker.task(ttl=_TTL)
+async def echo(value: Any) -> Any:
+    return value
+
+
+@worker.task(ttl=_TTL)
+async def compute(seconds: float) -> None:
+    work.compute(seconds)
+
+
+@worker.task(ttl=_TTL)
 async def sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
@@ -68,6 +78,14 @@ async def publish_mark(name: str) -> None:
 
 async def publish_waited() -> None:
     await waited.enqueue(time.monotonic())
+
+
+async def publish_payload(value: Any) -> None:
+    await echo.enqueue(value)
+
+
+async def publish_compute(seconds: float) -> None:
+    await compute.enqueue(seconds)
 
 
 async def publish_sleep(seconds: float) -> None:

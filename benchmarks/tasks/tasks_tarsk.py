@@ -30,6 +30,16 @@ async def waited(published_at: float) -> None:
     work.note_wait(published_at)
 
 
+@app.task(result_ttl=3600.0 if work.RESULTS else 0.0)
+async def echo(value: Any) -> Any:
+    return value
+
+
+@app.task(result_ttl=3600.0 if work.RESULTS else 0.0)
+async def compute(seconds: float) -> None:
+    work.compute(seconds)
+
+
 @app.task()
 async def sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
@@ -50,6 +60,14 @@ def publish_mark(name: str) -> None:
 
 def publish_waited() -> None:
     waited.send(time.monotonic())
+
+
+def publish_payload(value: Any) -> None:
+    echo.send(value)
+
+
+def publish_compute(seconds: float) -> None:
+    compute.send(seconds)
 
 
 def publish_sleep(seconds: float) -> None:

@@ -51,6 +51,16 @@ async def waited(published_at: float) -> None:
 
 
 @broker.task
+async def echo(value: Any) -> Any:
+    return value
+
+
+@broker.task
+async def compute(seconds: float) -> None:
+    work.compute(seconds)
+
+
+@broker.task
 async def sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
@@ -73,6 +83,14 @@ async def publish_mark(name: str) -> None:
 
 async def publish_waited() -> None:
     await waited.kiq(time.monotonic())
+
+
+async def publish_payload(value: Any) -> None:
+    await echo.kiq(value)
+
+
+async def publish_compute(seconds: float) -> None:
+    await compute.kiq(seconds)
 
 
 async def publish_sleep(seconds: float) -> None:

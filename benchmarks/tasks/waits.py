@@ -1,5 +1,6 @@
 """What the tasks have noted of their waits, read and of the places they have reached, read by the client."""
 
+import itertools
 import os
 import time
 from pathlib import Path
@@ -15,10 +16,17 @@ def read_waits(count: int) -> list[float]:
     while True:
         waits = file.read_text().splitlines(keepends=True) if file.exists() else []
         if len(waits) >= count and waits[-1].endswith("\n"):
-            return [float(wait) for wait in waits[:count]]
+            return [float(wait.split()[0]) for wait in waits[:count]]
         if time.monotonic() > deadline:
             raise TimeoutError(f"{len(waits)} of {count} calls have started within {_PATIENCE:g} s")
         time.sleep(0.05)
+
+
+def longest_pause() -> float:
+    """Return the longest time between two starts that were noted, in seconds."""
+    lines = (Path(os.environ["BENCHMARK_DIRECTORY"]) / "waits").read_text().splitlines()
+    starts = sorted(float(line.split()[1]) for line in lines)
+    return max(later - earlier for earlier, later in itertools.pairwise(starts))
 
 
 def wait_for(name: str) -> None:

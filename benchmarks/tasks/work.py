@@ -23,6 +23,13 @@ def note_mark(name: str) -> None:
 
 def note_wait(published_at: float) -> None:
     """Note how long a call waited for its start; both clocks are the machine's."""
-    waited = time.monotonic() - published_at
+    started_at = time.monotonic()
     with (DIRECTORY / "waits").open("a") as file:
-        file.write(f"{waited}\n")
+        file.write(f"{started_at - published_at} {started_at}\n")
+
+
+def compute(seconds: float) -> None:
+    """Keep a processor busy for so long."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        sum(range(500))

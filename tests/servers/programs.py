@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -21,7 +22,7 @@ def need_program(name: str, *, package: str) -> str:
     return str(Path(path))
 
 
-def skip_or_fail(reason: str) -> None:
+def skip_or_fail(reason: str) -> NoReturn:
     """Skip the test; under ``CI=true`` fail it, so that nothing goes unproven unnoticed."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)

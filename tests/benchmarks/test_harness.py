@@ -1,0 +1,73 @@
+"""The benchmarks measure, go on when a side hangs, and tell what they have when somebody ends them."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks.measures.waiting import ROUND_TRIP
+from benchmarks.peers import PEERS
+from benchmarks.report import Report
+from benchmarks.run import Run
+from benchmarks.sizes import QUICK
+from benchmarks.stores import SqliteStore
+from tests.pages import ROOT
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def command(directory: Path) -> list[str]:
+    words = ["--quick", "--engine", "sqlite", "--peers", "celeriac", "--output", str(directory), "round-trip"]
+    return [sys.executable, "-m", "benchmarks", *words]
+
+
+def test_a_run_of_one_measure_writes_tables_values_and_plots(tmp_path):
+    done = subprocess.run(command(tmp_path), cwd=ROOT, check=True, capture_output=True, text=True)
+
+    assert "## Publish one call and wait for its result" in done.stdout
+    assert (tmp_path / "sqlite" / "report.md").read_text() == done.stdout.removesuffix("\n")
+    measured = json.loads((tmp_path / "sqlite" / "report.json").read_text())["measures"][0]["values"]
+    assert measured["p50"]["celeriac"][0] > 0
+    assert (tmp_path / "sqlite" / "round-trip-p50.svg").read_text().startswith("<svg")
+
+
+def test_a_side_that_hangs_is_given_up_and_named_and_the_others_are_measured(tmp_path):
+    hanging = replace(PEERS[0], name="sleeper", worker=("python", "-c", "import time; time.sleep(600)"))
+    reports: list[Report] = []
+    run = Run("sqlite", replace(QUICK, patience=8.0), SqliteStore, keep=reports.append)
+
+    run.measure([hanging, PEERS[0]], [ROUND_TRIP])
+
+    assert reports[-1].results.missing == {"sleeper": {"everything": "does not run: given up after 8 s"}}
+    assert reports[-1].results.rows("round-trip") == ["celeriac"]
+
+
+@pytest.fixture
+def run(tmp_path) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
+        command(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_ctrl_c_ends_the_children_and_writes_what_there_is(run, tmp_path):
+    assert run.stderr is not None
+    assert "warming up: celeriac" in run.stderr.readline()
+    own = psutil.Process(run.pid)
+    while not (family := own.children(recursive=True)):
+        assert run.poll() is None
+
+    run.send_signal(signal.SIGINT)
+    said, _ = run.communicate(timeout=30)
+
+    assert run.returncode == 1
+    assert "- interrupted: " in said
+    assert (tmp_path / "sqlite" / "report.md").exists()
+    assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
