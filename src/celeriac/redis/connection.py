@@ -1,6 +1,8 @@
 """One connection to a server, and the short way over it.
 
-A call is packed by hiredis, written with one ``send``, and its replies are read with as few ``recv`` as they take.
+A call is packed by hiredis, written with one ``send``, and its replies are read with as few ``recv`` as they take. The
+socket never blocks: Python asks the system before each step of one that has a time limit, and here only the waiting for
+an answer needs to be asked for. (TLS has waits of its own, so its sockets have the time limit.)
 Nothing is ever sent twice: when something goes wrong the connection is dropped, the caller is told whether the server
 may have done it, and the next call connects anew. Only a connection found closed *before* anything was sent is
 replaced without a word, which is what becomes of one that the server has closed while it was idle.
@@ -28,6 +30,8 @@ DEFAULT_TIMEOUT: Final = 5.0
 
 #: Seconds that a step gets when the time is up, so that it fails in its own way.
 _LEAST: Final = 0.001
+#: Milliseconds: more than that the system does not take.
+_LONGEST: Final = 2_000_000_000.0
 _NOTHING_YET: Final = object()
 _NO_DATA = (BlockingIOError, ssl.SSLWantReadError)
 #: Answers after which the server is not what it was: the next call looks for another one.
@@ -53,8 +57,11 @@ class Connection:
 
     def call(self, *command: Argument, timeout: float | None = None) -> Reply:
         """Return the server's answer to one command; raises ``RedisRefused`` if that is an error."""
-        timeout = self._prepare(timeout)
-        reply = self._exchange(pack(command), 1, timeout)[0]
+        return self.call_packed(pack(command), timeout=timeout)
+
+    def call_packed(self, command: bytes, *, timeout: float | None = None) -> Reply:
+        """Do what ``call`` does with a command in the form that goes over the wire."""
+        reply = self._exchange(command, 1, self._prepare(timeout))[0]
         if isinstance(reply, ReplyError):
             raise self.explain(reply)
         return reply
@@ -70,10 +77,9 @@ class Connection:
         """Return the answers to several commands, sent at once; errors are among them, as ``ReplyError``."""
         if not commands:
             return []
-        timeout = self._prepare(timeout)
-        deadline = time.monotonic() + timeout
+        deadline = self._prepare(timeout)
         # Packed now, as it depends on what the connection knows already.
-        replies = self._exchange(self._pack(commands), len(commands), timeout)
+        replies = self._exchange(self._pack(commands), len(commands), deadline)
         wrong = [number for number, reply in enumerate(replies) if isinstance(reply, ReplyError)]
         if wrong:
             self._mend(commands, replies, wrong, deadline)
@@ -86,7 +92,7 @@ class Connection:
             # Somebody made it forget its scripts.
             calls = [commands[number] for number in forgotten]
             texts = b"".join(pack(call.by_text()) for call in calls if isinstance(call, ScriptCall))
-            again = self._exchange(texts, len(calls), max(deadline - time.monotonic(), _LEAST))
+            again = self._exchange(texts, len(calls), max(deadline, time.monotonic() + _LEAST))
             for number, reply in zip(forgotten, again, strict=True):
                 replies[number] = reply
         if any(replies[number].code in _DROPPING for number in wrong if isinstance(replies[number], ReplyError)):
@@ -105,7 +111,7 @@ class Connection:
         timeout = self._timeout if timeout is None else timeout
         if self._sock is None:
             self._connect(timeout)
-        self._write(self._pack(commands), len(commands), timeout)
+        self._write(self._pack(commands), len(commands), time.monotonic() + timeout)
 
     def read_available(self) -> list[Reply]:
         """Return what has arrived, pushes included, without waiting; raises ``RedisUnavailable`` at the end."""
@@ -157,7 +163,7 @@ class Connection:
         self._sock: socket.socket | None = None
         self._reader: Any = None
         self._poller: Any = None
-        self._socket_timeout = -1.0
+        self._is_encrypted = False
         self._used_at = 0.0
         #: Digests of the scripts that this connection has sent.
         self._known: set[bytes] = set()
@@ -165,23 +171,20 @@ class Connection:
     # Inside
 
     def _prepare(self, timeout: float | None) -> float:
-        """Make sure of a connection that was open a moment ago; return what remains of the time."""
-        if timeout is None:
-            timeout = self._timeout
-        deadline = time.monotonic() + timeout
-        if self._sock is not None:
-            if not self._poller.poll(0) and time.monotonic() - self._used_at < self._health_check_interval:
-                return timeout
-            self._look_after(timeout)
+        """Make sure of a connection that was open a moment ago; return the moment when the time is up."""
+        now = time.monotonic()
+        deadline = now + (self._timeout if timeout is None else timeout)
+        if self._sock is not None and (self._poller.poll(0) or now - self._used_at >= self._health_check_interval):
+            self._look_after(deadline - now)
         if self._sock is None:
-            self._connect(timeout)
-        return max(deadline - time.monotonic(), _LEAST)
+            self._connect(deadline - now)
+            return max(deadline, time.monotonic() + _LEAST)
+        return deadline
 
-    def _exchange(self, data: bytes, count: int, timeout: float) -> list[Reply]:
-        started = time.monotonic()
-        sock = self._write(data, count, timeout)
+    def _exchange(self, data: bytes, count: int, deadline: float) -> list[Reply]:
+        sock = self._write(data, count, deadline)
         try:
-            replies = self._read(sock, count, started + timeout)
+            replies = self._read(sock, count, deadline)
         except (OSError, hiredis.HiredisError) as error:
             self.close()
             raise RedisUnavailable(explain_away(self.server, error), maybe_done=True) from error
@@ -189,17 +192,18 @@ class Connection:
             # An interrupt in the middle of an answer.
             self.close()
             raise
-        self._used_at = started
         return replies
 
-    def _write(self, data: bytes, count: int, timeout: float) -> socket.socket:
+    def _write(self, data: bytes, count: int, deadline: float) -> socket.socket:
         sock = self._sock
         assert sock is not None
-        if timeout != self._socket_timeout:
-            sock.settimeout(timeout)
-            self._socket_timeout = timeout
+        self._used_at = now = time.monotonic()
         try:
-            sock.sendall(data)
+            if self._is_encrypted:
+                sock.settimeout(max(deadline - now, _LEAST))
+                sock.sendall(data)
+            else:
+                self._send_all(sock, data, deadline)
         except OSError as error:
             self.close()
             # The server does no command that it has not received to the end.
@@ -209,22 +213,32 @@ class Connection:
             raise
         return sock
 
+    def _send_all(self, sock: socket.socket, data: bytes, deadline: float) -> None:
+        try:
+            sent = sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent == len(data):
+            return
+        rest = memoryview(data)[sent:]
+        room = select.poll()
+        room.register(sock, select.POLLOUT)
+        while rest:
+            if not room.poll(_milliseconds_until(deadline)):
+                raise TimeoutError("timed out")
+            with contextlib.suppress(BlockingIOError):
+                rest = rest[sock.send(rest) :]
+
     def _read(self, sock: socket.socket, count: int, deadline: float) -> list[Reply]:
-        gets, buffer, replies = self._reader.gets, self._buffer, []
-        is_first = True
+        reader, buffer, replies = self._reader, self._buffer, []
         while True:
-            reply = gets()
-            if reply is _NOTHING_YET:
-                if not is_first:
-                    self._hurry(sock, deadline)
-                is_first = False
-                size = sock.recv_into(buffer)
-                if not size:
-                    raise ConnectionResetError("the server closed it")
-                self._reader.feed(buffer, 0, size)
-            elif isinstance(reply, hiredis.PushNotification):
-                self._pushed(reply)
-            else:
+            # The answer is still to come: what the reader may have from earlier is a push.
+            size = self._receive(sock, deadline)
+            reader.feed(buffer, 0, size)
+            while (reply := reader.gets()) is not _NOTHING_YET:
+                if isinstance(reply, hiredis.PushNotification):
+                    self._pushed(reply)
+                    continue
                 replies.append(reply)
                 if len(replies) == count:
                     if self.on_push is not None:
@@ -233,26 +247,37 @@ class Connection:
                             self.on_push(push)
                     return replies
 
-    def _hurry(self, sock: socket.socket, deadline: float) -> None:
-        """Leave an answer that comes in pieces only what remains of the time."""
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError("timed out")
-        sock.settimeout(remaining)
-        self._socket_timeout = remaining
+    def _receive(self, sock: socket.socket, deadline: float) -> int:
+        """Wait for what comes and put it into the buffer; return how much it is."""
+        while True:
+            if self._is_encrypted:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise TimeoutError("timed out")
+                sock.settimeout(remaining)
+            elif not self._poller.poll(_milliseconds_until(deadline)):
+                raise TimeoutError("timed out")
+            try:
+                size = sock.recv_into(self._buffer)
+            except BlockingIOError:
+                continue
+            if not size:
+                raise ConnectionResetError("the server closed it")
+            return size
 
     def _look_after(self, timeout: float) -> None:
         """See whether the connection still is one; close it if not."""
         if self._poller.poll(0):
             self._look()
             return
-        self._used_at = time.monotonic()
         with contextlib.suppress(RedisUnavailable):
-            self._exchange(pack((b"PING",)), 1, timeout)
+            self._exchange(pack((b"PING",)), 1, time.monotonic() + timeout)
 
     def _connect(self, timeout: float) -> None:
         sock = self._connector.connect(min(timeout, self._connector.location.connect_timeout))
         self._sock = sock
+        self._is_encrypted = isinstance(sock, ssl.SSLSocket)
+        sock.setblocking(False)
         self._reader = hiredis.Reader(
             protocolError=hiredis.ProtocolError, replyError=ReplyError, notEnoughData=_NOTHING_YET
         )
@@ -278,8 +303,8 @@ class Connection:
 
     def _receive_now(self, sock: socket.socket) -> bool:
         """Feed the reader with what has come; say whether there was anything. Raises ``OSError`` at the end."""
-        sock.setblocking(False)
-        self._socket_timeout = -1.0
+        if self._is_encrypted:
+            sock.setblocking(False)
         try:
             size = sock.recv_into(self._buffer)
         except _NO_DATA:
@@ -311,3 +336,8 @@ class Connection:
             return call.by_digest()
         self._known.add(digest)
         return call.by_text()
+
+
+def _milliseconds_until(deadline: float) -> float:
+    """Return how long to wait, as ``poll`` takes it."""
+    return min(max(0.0, (deadline - time.monotonic()) * 1000), _LONGEST)

@@ -46,6 +46,14 @@ class Pool:
         finally:
             self._give_back(connection, epoch)
 
+    def call_packed(self, command: bytes, *, timeout: float | None = None) -> Reply:
+        """Do what ``Connection.call_packed`` does, on any of them."""
+        connection, epoch = self._take(timeout)
+        try:
+            return connection.call_packed(command, timeout=timeout)
+        finally:
+            self._give_back(connection, epoch)
+
     def run(self, call: ScriptCall, *, timeout: float | None = None) -> Reply:
         """Do what ``Connection.run`` does, on any of them."""
         connection, epoch = self._take(timeout)
@@ -82,14 +90,16 @@ class Pool:
         self._reset()
 
     def _reset(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        #: Taken directly where nobody is waited for: the condition's way to it is longer.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._idle = []
         #: How many there are, lent ones included, and how many threads wait for one.
         self._made = self._waiting = 0
         self._epoch = 0
 
     def _take(self, timeout: float | None) -> tuple[Connection, int]:
-        with self._changed:
+        with self._lock:
             if not self._idle and self._made >= self._limit:
                 self._wait_for_one(DEFAULT_TIMEOUT if timeout is None else timeout)
             if self._idle:
@@ -109,7 +119,7 @@ class Pool:
         )
 
     def _give_back(self, connection: Connection, epoch: int) -> None:
-        with self._changed:
+        with self._lock:
             is_of_now = epoch == self._epoch
             if is_of_now:
                 self._idle.append(connection)
