@@ -19,6 +19,8 @@ CELERIAC = Rules(
         "celeriac.queues": 1,
         "celeriac.retries": 1,
         "celeriac.routing": 1,
+        "celeriac.run_id": 1,
+        "celeriac.schedule_entry": 1,
         "celeriac.schedules": 1,
         "celeriac.setting": 1,
         "celeriac.settings": 1,
@@ -37,6 +39,8 @@ CELERIAC = Rules(
         "celeriac.brokers.remarks": 2,
         "celeriac.clock": 2,
         "celeriac.supervision": 2,
+        "celeriac.timetables.base": 2,
+        "celeriac.timetables.comparison": 2,
         # 3 engines
         "celeriac.backends": 3,
         "celeriac.brokers": 3,
@@ -45,6 +49,7 @@ CELERIAC = Rules(
         "celeriac.amqp": 3,
         "celeriac.sqlite": 3,
         "celeriac.stand_ins": 3,
+        "celeriac.timetables": 3,
         # 4 API
         "celeriac.app": 4,
         "celeriac.async_result": 4,

@@ -51,6 +51,11 @@ class MemoryBroker(Broker):
         self.url = url
         self._store = store or _stores.setdefault(urlsplit(url).netloc, MemoryStore())
 
+    @property
+    def store(self) -> MemoryStore:
+        """Where its messages are."""
+        return self._store
+
     def open(self) -> None:
         pass
 

@@ -13,8 +13,20 @@ from celeriac.exceptions import BackendStoreError
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
+from celeriac.run_id import run_id
+from celeriac.schedule_entry import ScheduleEntry
+from celeriac.timetables.base import Claim, EntryState, PlannedRun, RunReason, Timetable
 
-__all__ = ["BackendHarness", "BackendThatFails", "BrokerHarness", "Harness", "in_thread", "until"]
+__all__ = [
+    "BackendHarness",
+    "BackendThatFails",
+    "BrokerHarness",
+    "Harness",
+    "TimetableHarness",
+    "in_thread",
+    "raised",
+    "until",
+]
 
 T = TypeVar("T")
 
@@ -29,6 +41,15 @@ def until(condition: Callable[[], T], *, timeout: float = PATIENCE, pause: float
         assert time.monotonic() < deadline, f"This did not become true within {timeout:g} s."
         time.sleep(pause)
     return found
+
+
+def raised(kind: type[Exception], action: Callable[[], object]) -> str:
+    """Call it; return what the error of this kind says that it raises."""
+    try:
+        action()
+    except kind as error:
+        return str(error)
+    raise AssertionError(f"This raised no {kind.__name__}.")
 
 
 def in_thread(action: Callable[..., object], *arguments: object) -> threading.Thread:
@@ -233,3 +254,94 @@ class BackendHarness(Harness):
     def documents(self, task_ids: Sequence[str]) -> dict[str, bytes]:
         """Return what is stored of these tasks."""
         return {task_id: result.document for task_id, result in self.backend.fetch(task_ids).items()}
+
+
+class TimetableHarness(Harness):
+    """A timetable for a test; an engine's test class says how timetables are made."""
+
+    #: The queue that runs are published to.
+    queue = "conformance"
+
+    _broker: Broker | None
+    _timetable: Timetable | None
+
+    def make_broker(self) -> Broker:
+        """Return a new broker; all of one test see the same messages."""
+        raise NotImplementedError
+
+    def make_timetable(self, broker: Broker) -> Timetable:
+        """Return a new timetable for this broker; all of one test see the same entries."""
+        raise NotImplementedError
+
+    def setup_method(self) -> None:
+        """Begin a test."""
+        super().setup_method()
+        self._broker = None
+        self._timetable = None
+
+    @property
+    def broker(self) -> Broker:
+        """The test's broker."""
+        if self._broker is None:
+            self._broker = self.keep(self.make_broker())
+        return self._broker
+
+    @property
+    def timetable(self) -> Timetable:
+        """The test's timetable."""
+        if self._timetable is None:
+            self._timetable = self.another()
+        return self._timetable
+
+    def another(self) -> Timetable:
+        """Return another way to the same timetable, as another process has it."""
+        return self.keep(self.make_timetable(self.broker))
+
+    def entry(self, name: str = "a", **changes: Any) -> ScheduleEntry:
+        """Return an entry."""
+        fields: dict[str, Any] = {"task": "conformance.task", "schedule": {"every": 60}}
+        return ScheduleEntry(name=name, **(fields | changes))
+
+    def save(self, name: str = "a", *, due_in: float | None = -1.0, **changes: Any) -> EntryState:
+        """Save an entry that is due in so many seconds, or never; return its state."""
+        self.timetable.save(self.entry(name, **changes), None if due_in is None else self.timetable.now() + due_in)
+        return self.state(name)
+
+    def state(self, name: str = "a") -> EntryState:
+        """Return the state of an entry that is there."""
+        state = self.timetable.get(name)
+        assert state is not None
+        return state
+
+    def due_names(self, limit: int = 100, *, now: float | None = None) -> list[str]:
+        """Return the names of what is due."""
+        return [state.entry.name for state in self.timetable.due(limit, now=now).states]
+
+    def planned(self, state: EntryState, due: float, reason: RunReason = RunReason.SCHEDULED) -> PlannedRun:
+        """Return the run of an entry at a moment."""
+        task_id = run_id(self.timetable.namespace(), state.entry.name, due)
+        headers = {"task": state.entry.task, "id": task_id, "lang": "py"}
+        message = Message(id=task_id, queue=self.queue, headers=headers, body=b"[[], {}, {}]")
+        return PlannedRun(id=task_id, due=due, message=message, reason=reason)
+
+    def claim_of(self, state: EntryState, **changes: Any) -> Claim:
+        """Return the claim of an entry's next moment, with one run; it is due again a minute later."""
+        assert state.next_at is not None
+        fields: dict[str, Any] = {
+            "name": state.entry.name,
+            "generation": state.generation,
+            "due": state.next_at,
+            "next_at": state.next_at + 60,
+            "runs": (self.planned(state, state.next_at),),
+        }
+        return Claim(**(fields | changes))
+
+    def claim(self, state: EntryState, **changes: Any) -> bool:
+        """Claim an entry's next moment; say whether it was had."""
+        [was_had] = self.timetable.claim([self.claim_of(state, **changes)])
+        return was_had
+
+    def run_ids(self) -> list[str]:
+        """Return the ids of all runs that are published, or are pending to be."""
+        published = [message.id for message in self.broker.peek(self.queue, 100_000)]
+        return published + [run.id for run in self.timetable.pending(0, 100_000)]
