@@ -112,6 +112,7 @@ CELERIAC = Rules(
         "celeriac.app.finding": "the command line names the app",
         "celeriac.app.tasks": "settings and Django's apps name the modules that hold tasks",
         "celeriac.engines": "an engine is imported when its URL is used",
+        "celeriac.timetables.choice": "a timetable's engine is imported when its store is used",
         "celeriac.dotted_name": "settings, routers and classes are given by name",
         "celeriac.protocol.compression": "optional libraries, at first use",
         "celeriac.protocol.serialization": "optional libraries, at first use",

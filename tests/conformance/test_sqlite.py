@@ -1,4 +1,4 @@
-"""The SQLite engine passes both suites; so does its broker with results in another file."""
+"""The SQLite engine passes all suites; so do broker, results and timetable in files of their own."""
 
 from pathlib import Path
 
@@ -8,8 +8,13 @@ from celeriac.backends.base import ResultBackend
 from celeriac.backends.sqlite import SqliteBackend
 from celeriac.brokers.base import Broker
 from celeriac.brokers.sqlite import SqliteBroker
+from celeriac.sqlite.database import Database
+from celeriac.sqlite.location import Location
 from celeriac.testing.conformance.backend import BackendConformance
 from celeriac.testing.conformance.broker import BrokerConformance
+from celeriac.testing.conformance.timetable import TimetableConformance
+from celeriac.timetables.base import Timetable
+from celeriac.timetables.sqlite import SqliteTimetable
 
 
 class SqliteFile:
@@ -39,3 +44,19 @@ class TestSqliteBrokerWithResultsInAnotherFile(SqliteFile, BrokerConformance):
 class TestSqliteBackend(SqliteFile, BackendConformance):
     def make_backend(self) -> ResultBackend:
         return SqliteBackend(self.url)
+
+
+class TestSqliteTimetable(SqliteFile, TimetableConformance):
+    def make_broker(self) -> Broker:
+        return SqliteBroker(self.url)
+
+    def make_timetable(self, broker: Broker) -> Timetable:
+        return SqliteTimetable(Database(Location.from_url(self.url, {})), broker=broker)
+
+
+class TestSqliteTimetableOfABrokerElsewhere(SqliteFile, TimetableConformance):
+    def make_broker(self) -> Broker:
+        return SqliteBroker(self.url)
+
+    def make_timetable(self, broker: Broker) -> Timetable:
+        return SqliteTimetable(Database(Location.from_url(f"{self.url}-timetable", {})), broker=broker)

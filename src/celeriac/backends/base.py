@@ -69,6 +69,8 @@ class ResultBackend(ABC):
 
     #: Results are kept; False only for the disabled backend.
     stores_results: ClassVar[bool] = True
+    #: Which engine keeps a timetable where the results are (``timetables.choice``); None: none does.
+    timetable_engine: ClassVar[str | None] = None
 
     #: Without passwords: for logs and people.
     url: str

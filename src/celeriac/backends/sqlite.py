@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from celeriac.backends.base import ChordProgress, ResultBackend, StoredResult
 from celeriac.brokers.base import Broker
@@ -26,6 +26,8 @@ _CHUNK = 5000
 
 class SqliteBackend(ResultBackend, SqliteEngine):
     """Keeps results in a file. With a broker that uses the same file it shares that broker's connections."""
+
+    timetable_engine: ClassVar[str | None] = "sqlite"
 
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None, broker: Broker | None = None) -> None:
         location = Location.from_url(url, options or {})

@@ -275,6 +275,9 @@ class Broker(ABC):
 
     capabilities: ClassVar[Capabilities]
 
+    #: Which engine keeps a timetable where the messages are (``timetables.choice``); None: none does.
+    timetable_engine: ClassVar[str | None] = None
+
     #: Without passwords: for logs and people.
     url: str
 

@@ -41,6 +41,8 @@ _stores: dict[str, MemoryStore] = {}
 class MemoryBroker(Broker):
     """Everybody in this process who uses the same URL sees the same messages, unless it is given a store."""
 
+    timetable_engine: ClassVar[str | None] = "memory"
+
     capabilities: ClassVar[Capabilities] = Capabilities(
         priorities=tuple(range(9, -1, -1)), delay=True, peek=True, atomic_settle=True, fenced=True, shared=False
     )

@@ -5,12 +5,12 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from celeriac.exceptions import OperationalError
 from celeriac.sqlite.errors import is_busy
 from celeriac.sqlite.location import Location
-from celeriac.sqlite.queries import SCHEMA
+from celeriac.sqlite.queries import SCHEMA_STEPS
 
 __all__ = ["SCHEMA_VERSION", "close_quietly", "connect", "has_schema", "patiently", "prepare"]
 
@@ -18,8 +18,8 @@ logger = logging.getLogger("celeriac.sqlite")
 
 T = TypeVar("T")
 
-#: The version of ``schema.sql``.
-SCHEMA_VERSION = 1
+#: The version of a file that has taken all steps.
+SCHEMA_VERSION = len(SCHEMA_STEPS)
 #: Marks a file as ours: "clrc" as a number.
 APPLICATION_ID = 0x636C7263
 
@@ -66,21 +66,8 @@ def prepare(connection: sqlite3.Connection, path: Path, deadline: float) -> None
 
 
 def has_schema(connection: sqlite3.Connection, path: Path) -> bool:
-    """Return True if the schema is there and False if the file is empty; raises ``OperationalError`` otherwise."""
-    version, application, is_used = _first_page(connection)
-    if application == APPLICATION_ID:
-        if version == SCHEMA_VERSION:
-            return True
-        raise OperationalError(
-            f"{path} was made by another version of celeriac: its schema has version {version}, "
-            f"this celeriac knows {SCHEMA_VERSION}. Use the same celeriac in every process, or another file."
-        )
-    if version or is_used:
-        raise OperationalError(
-            f"{path} is the SQLite database of another application. Choose a file of its own for celeriac; "
-            "a new one is made."
-        )
-    return False
+    """Return False if ``prepare`` has to make the schema or to complete an older one; raises ``OperationalError``."""
+    return _steps_taken(connection, path) == SCHEMA_VERSION
 
 
 def patiently(action: Callable[[], T], deadline: float) -> T:
@@ -110,9 +97,11 @@ def _make_schema(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have been faster.
-        if not has_schema(connection, path):
-            for statement in SCHEMA.split(";\n"):
-                connection.execute(statement)
+        taken = _steps_taken(connection, path)
+        if taken < SCHEMA_VERSION:
+            for step in SCHEMA_STEPS[taken:]:
+                for statement in step.split(";\n"):
+                    connection.execute(statement)
             _pragma(connection, f"application_id = {APPLICATION_ID}")
             _pragma(connection, f"user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
@@ -122,7 +111,25 @@ def _make_schema(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _first_page(connection: sqlite3.Connection) -> tuple[object, object, bool]:
+def _steps_taken(connection: sqlite3.Connection, path: Path) -> int:
+    """Return how many of the steps a file has taken, none if it is empty; raises ``OperationalError`` otherwise."""
+    version, application, is_used = _first_page(connection)
+    if application == APPLICATION_ID:
+        if 1 <= version <= SCHEMA_VERSION:
+            return version
+        raise OperationalError(
+            f"{path} was made by another version of celeriac: its schema has version {version}, "
+            f"this celeriac knows {SCHEMA_VERSION}. Use the same celeriac in every process, or another file."
+        )
+    if version or is_used:
+        raise OperationalError(
+            f"{path} is the SQLite database of another application. Choose a file of its own for celeriac; "
+            "a new one is made."
+        )
+    return 0
+
+
+def _first_page(connection: sqlite3.Connection) -> tuple[int, int, bool]:
     """Return version, application and whether there are tables, as of one moment: others may be making them."""
     is_outermost = not connection.in_transaction
     if is_outermost:
@@ -135,6 +142,6 @@ def _first_page(connection: sqlite3.Connection) -> tuple[object, object, bool]:
             connection.execute("ROLLBACK")
 
 
-def _pragma(connection: sqlite3.Connection, text: str) -> object:
+def _pragma(connection: sqlite3.Connection, text: str) -> Any:
     row = connection.execute(f"PRAGMA {text}").fetchone()
     return row[0] if row else None

@@ -1,9 +1,9 @@
-"""The statements of ``queries.sql``, by name."""
+"""The statements of ``queries.sql`` and ``queries_timetable.sql``, by name, and those that make the tables."""
 
 import re
 from importlib import resources
 
-__all__ = ["QUERIES", "SCHEMA"]
+__all__ = ["QUERIES", "SCHEMA_STEPS"]
 
 
 def _read(name: str) -> str:
@@ -22,7 +22,8 @@ def _parse(text: str) -> dict[str, str]:
     return queries
 
 
-#: The statements that make an empty file a celeriac database.
-SCHEMA = _read("schema.sql")
+#: The statements that make an empty file a celeriac database, step by step: a file of an older version has taken the
+#: first of them. So no step ever changes.
+SCHEMA_STEPS = (_read("schema.sql"), _read("schema_timetable.sql"))
 #: Every other statement.
-QUERIES = _parse(_read("queries.sql"))
+QUERIES = _parse(_read("queries.sql") + _read("queries_timetable.sql"))

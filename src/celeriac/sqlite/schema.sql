@@ -1,4 +1,4 @@
--- The whole file. PRAGMA user_version says which version of this schema it has (database.SCHEMA_VERSION).
+-- Step 1: messages and results. PRAGMA user_version says how many steps a file has taken (queries.SCHEMA_STEPS).
 -- Times are unix times in seconds.
 
 CREATE TABLE queue (

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from celeriac import clock
+from celeriac.brokers.base import Broker
 from celeriac.brokers.memory import MemoryBroker
 from celeriac.brokers.memory_store import MemoryStore
 from celeriac.protocol import envelope as envelopes
@@ -94,6 +95,11 @@ class MemoryTimetable(Timetable):
         #: ``Plan.changes`` at the last look.
         self._seen = -1
         self._is_woken = False
+
+    @classmethod
+    def beside(cls, engine: MemoryBroker, broker: Broker) -> "MemoryTimetable":
+        """Return the timetable of an engine."""
+        return cls(engine if engine is broker else None)
 
     def open(self) -> None:
         pass

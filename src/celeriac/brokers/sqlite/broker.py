@@ -45,6 +45,8 @@ _CHUNK = 5000
 class SqliteBroker(Broker, SqliteEngine):
     """Many processes of one machine, one file."""
 
+    timetable_engine: ClassVar[str | None] = "sqlite"
+
     capabilities: ClassVar[Capabilities] = Capabilities(
         priorities=tuple(range(9, -1, -1)), delay=True, peek=True, atomic_settle=True, fenced=True, shared=True
     )
