@@ -6,11 +6,10 @@ from benchmarks.side import Side
 
 __all__ = ["Pace", "find_pace"]
 
-#: Calls to get warm, those of the first look, and those of a second if the first took no time that tells anything:
-#: a worker that has read ahead reaches both ends of a short backlog at once.
-_WARM, _COUNTS = 20, (200, 2_000)
-#: Seconds.
-_LONG_ENOUGH = 0.2
+#: Calls to get warm; then as many as are published in some seconds, within limits.
+_WARM, _SECONDS, _LEAST, _MOST = 20, 0.15, 150, 2_000
+#: So many times as fast as it publishes a side may be at working that off.
+_FASTER = 6.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,14 +35,13 @@ def find_pace(side: Side) -> Pace:
     with side.project() as project:
         said = project.client("publish", 100)
         pace = Pace(version=said["version"], can=frozenset(said["can"]), publish=said["rate"])
-    for count in _COUNTS:
-        with side.project() as project:
-            project.fill(_WARM, count)
-            with project.worker() as worker:
-                seconds = -project.wait_for_mark(worker, "first") + project.wait_for_mark(worker, "last")
-                if "fetch" in pace.can:
-                    project.client("round_trip", 1)
-        pace.drain = count / max(seconds, 0.001)
-        if seconds > _LONG_ENOUGH:
-            break
+    # A worker that has read ahead may reach both ends of it at once, which says nothing.
+    count = int(min(_MOST, max(_LEAST, pace.publish * _SECONDS)))
+    with side.project() as project:
+        project.fill(_WARM, count)
+        with project.worker() as worker:
+            seconds = -project.wait_for_mark(worker, "first") + project.wait_for_mark(worker, "last")
+            if "fetch" in pace.can:
+                project.client("round_trip", 1)
+    pace.drain = min(count / max(seconds, 0.001), _FASTER * pace.publish)
     return pace

@@ -131,6 +131,19 @@ class Project:
                 raise TimeoutError(f"its worker has not got on within {patience:g} s: {worker.last_words()}")
             time.sleep(_LOOK)
 
+    def wait_until_done(self, worker: Worker, count: int, patience: float) -> float:
+        """Return when so many tasks were done, of those that note it, on the monotonic clock."""
+        file = self.store.directory / "done"
+        deadline = time.monotonic() + patience
+        while not file.exists() or file.stat().st_size < count:
+            worker.check()
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"its worker has not done {count:,} tasks within {patience:g} s: {worker.last_words()}"
+                )
+            time.sleep(_LOOK)
+        return time.monotonic()
+
     def _command(self, words: list[str] | tuple[str, ...]) -> list[str]:
         """Return a peer's words as a command: a program of its environment, and the store's addresses filled in."""
         program, *others = (word.format(**self._environment) for word in words)

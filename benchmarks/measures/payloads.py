@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from benchmarks.measure import Column, Measure, NotMeasured, Whom
-from benchmarks.measures.drain import between_marks
+from benchmarks.measures.drain import used_since
 from benchmarks.pace import Pace
 from benchmarks.side import Side
 from benchmarks.sizes import Sizes
@@ -19,11 +19,15 @@ def _measure(kind: int) -> Measure:
         if "publish_payload" not in pace.can:
             raise NotMeasured("no task for it here")
         count = max(20, int(min(payload.count * sizes.payloads, pace.drain * sizes.drain_seconds)))
+        warm = count // 4
         with side.project(results="fetch" in pace.can) as project:
-            published = project.client("fill_kind", kind, count // 4, count)
+            published = project.client("fill_kind", kind, warm, count)
             yield {f"publish-{name}": published[name] for name in ("rate", "cpu")}
             with project.worker() as worker:
-                used = between_marks(project, worker, count, sizes.patience)
+                began = project.wait_until_done(worker, warm, sizes.patience)
+                cpu, server = worker.cpu(), project.store.cpu()
+                ended = project.wait_until_done(worker, warm + count, sizes.patience)
+                used = used_since(project, worker, cpu, server, count, ended - began)
         yield used.values()
 
     return Measure(

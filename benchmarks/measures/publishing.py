@@ -20,7 +20,7 @@ def _publish(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, float]]
     yield found
     pace.publish = found["rate"]
     if "publish_many" in pace.can:
-        bulk = min(sizes.bulk, int(pace.publish * 20))
+        bulk = min(sizes.bulk, int(pace.publish * 6))
         with side.project() as project:
             found = _timed(project, "publish_many", bulk)
         yield {f"bulk-{name}": value for name, value in found.items()}

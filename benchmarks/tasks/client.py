@@ -55,15 +55,13 @@ def publish_many(tasks: Any, count: int) -> Found:
 
 
 def fill_kind(tasks: Any, kind: int, warm: int, count: int) -> Found:
-    """Publish a backlog of calls of a kind of ``payloads``: some to get warm, mark, those that count, mark."""
+    """Publish a backlog of calls of a kind of ``payloads``: some to get warm, those that count."""
     publish_one, argument = getattr(tasks, PAYLOADS[kind].verb), PAYLOADS[kind].argument
     for _ in range(warm):
         publish_one(argument)
-    tasks.publish_mark("first")
     with Watch(count) as watch:
         for _ in range(count):
             publish_one(argument)
-    tasks.publish_mark("last")
     return watch.found
 
 

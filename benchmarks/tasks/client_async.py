@@ -35,11 +35,9 @@ async def fill_kind(tasks: Any, kind: int, warm: int, count: int) -> Found:
     publish_one, argument = getattr(tasks, PAYLOADS[kind].verb), PAYLOADS[kind].argument
     for _ in range(warm):
         await publish_one(argument)
-    await tasks.publish_mark("first")
     with Watch(count) as watch:
         for _ in range(count):
             await publish_one(argument)
-    await tasks.publish_mark("last")
     return watch.found
 
 

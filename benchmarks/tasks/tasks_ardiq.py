@@ -31,6 +31,7 @@ async def waited(published_at: float) -> None:
 
 @app.task()
 async def echo(value: Any) -> Any:
+    work.note_done()
     return value
 
 
@@ -42,6 +43,7 @@ async def compute(seconds: float) -> None:
 @app.task()
 async def sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
+    work.note_done()
 
 
 @asynccontextmanager

@@ -46,6 +46,7 @@ def waited(published_at: float) -> None:
 @app.task
 def echo(value: Any) -> Any:
     """Give back what it was given."""
+    work.note_done()
     return value
 
 
@@ -59,6 +60,7 @@ def compute(seconds: float) -> None:
 def sleep(seconds: float) -> None:
     """Take so long."""
     time.sleep(seconds)
+    work.note_done()
 
 
 def publish(left: int, right: int) -> Any:

@@ -34,6 +34,7 @@ def waited(published_at: float) -> None:
 
 @app.task
 def echo(value: Any) -> Any:
+    work.note_done()
     return value
 
 
@@ -45,6 +46,7 @@ def compute(seconds: float) -> None:
 @app.task
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+    work.note_done()
 
 
 def publish(left: int, right: int) -> Any:

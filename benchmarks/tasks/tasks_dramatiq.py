@@ -41,6 +41,7 @@ def waited(published_at: float) -> None:
 
 @dramatiq.actor(queue_name=work.QUEUE, **({"store_results": True} if work.RESULTS else {}))
 def echo(value: Any) -> Any:
+    work.note_done()
     return value
 
 
@@ -52,6 +53,7 @@ def compute(seconds: float) -> None:
 @dramatiq.actor(queue_name=work.QUEUE)
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+    work.note_done()
 
 
 def publish(left: int, right: int) -> Any:

@@ -37,6 +37,7 @@ def waited(published_at: float) -> None:
 
 @huey.task()
 def echo(value: Any) -> Any:
+    work.note_done()
     return value
 
 
@@ -48,6 +49,7 @@ def compute(seconds: float) -> None:
 @huey.task()
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+    work.note_done()
 
 
 def publish(left: int, right: int) -> Any:

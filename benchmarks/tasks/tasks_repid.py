@@ -38,6 +38,7 @@ async def waited(published_at: float) -> None:
 
 @router.actor
 async def echo(value: Any) -> Any:
+    work.note_done()
     return value
 
 
@@ -49,6 +50,7 @@ async def compute(seconds: float) -> None:
 @router.actor
 async def sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
+    work.note_done()
 
 
 app.include_router(router)

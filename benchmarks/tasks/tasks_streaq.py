@@ -41,6 +41,7 @@ async def waited(published_at: float) -> None:
 
 @worker.task(ttl=_TTL)
 async def echo(value: Any) -> Any:
+    work.note_done()
     return value
 
 
@@ -52,6 +53,7 @@ async def compute(seconds: float) -> None:
 @worker.task(ttl=_TTL)
 async def sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
+    work.note_done()
 
 
 def connected() -> Any:

@@ -32,6 +32,7 @@ async def waited(published_at: float) -> None:
 
 @app.task(result_ttl=3600.0 if work.RESULTS else 0.0)
 async def echo(value: Any) -> Any:
+    work.note_done()
     return value
 
 
@@ -43,6 +44,7 @@ async def compute(seconds: float) -> None:
 @app.task()
 async def sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
+    work.note_done()
 
 
 def publish(left: int, right: int) -> Any:

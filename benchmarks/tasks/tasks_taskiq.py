@@ -52,6 +52,7 @@ async def waited(published_at: float) -> None:
 
 @broker.task
 async def echo(value: Any) -> Any:
+    work.note_done()
     return value
 
 
@@ -63,6 +64,7 @@ async def compute(seconds: float) -> None:
 @broker.task
 async def sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
+    work.note_done()
 
 
 @asynccontextmanager
