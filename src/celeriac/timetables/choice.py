@@ -26,7 +26,7 @@ def timetable_for(broker: Broker, backend: ResultBackend, *, file: Path) -> Time
     """Return the timetable of an app with these engines, not connected yet.
 
     It is where the messages are, so that a claim publishes; else where the results are; else in an SQLite file of its
-    own, which is made beside ``file`` (``beat_schedule_filename``): that one may be Celery's.
+    own: ``file``, with another ending if it has none, since the file of that very name may be Celery's.
     """
     for engine in (broker, backend):
         if engine.timetable_engine is not None:
