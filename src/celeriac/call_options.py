@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from celeriac import clock
@@ -16,7 +16,8 @@ __all__ = [
     "KNOWN",
     "TO_BE_READ",
     "CallOptions",
-    "moment_in",
+    "eta_of",
+    "expires_of",
     "refuse_slips",
     "refuse_wrong_arguments",
     "refuse_wrong_values",
@@ -151,8 +152,38 @@ def refuse_slips(name: str, options: Mapping[str, Any]) -> None:
             raise TypeError(f"There is no option {option!r} for a call of {name}; did you mean {near[0]!r}?")
 
 
-def moment_in(name: str, option: str, seconds: Any) -> datetime:
-    """Return the moment so many seconds from now; raises ``TypeError`` and ``ValueError`` with a sentence."""
+def eta_of(name: str, eta: Any, countdown: Any, zone: tzinfo) -> datetime | None:
+    """Return the moment before which a call shall not run; raises ``TypeError`` and ``ValueError`` with a sentence."""
+    if countdown:
+        return _moment_in(name, "countdown", countdown)
+    return _moment(name, "eta", eta, zone) if eta else None
+
+
+def expires_of(name: str, expires: Any, zone: tzinfo) -> datetime | None:
+    """Return the moment after which a call is worth nothing; raises what ``eta_of`` raises."""
+    if expires is None:
+        return None
+    if isinstance(expires, (int, float)):
+        return _moment_in(name, "expires", expires)
+    return _moment(name, "expires", expires, zone)
+
+
+def _moment(name: str, option: str, value: Any, zone: tzinfo) -> datetime:
+    """Return a moment with a time zone: this one, if it has none of its own."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(
+                f"The option {option}={value!r} of {name} is no moment; write it as in '2030-12-31T23:59:00+00:00'."
+            ) from None
+    if not isinstance(value, datetime):
+        raise TypeError(f"The option {option} of {name} must be a datetime, not {value!r}.")
+    return value if value.tzinfo is not None else value.replace(tzinfo=zone)
+
+
+def _moment_in(name: str, option: str, seconds: Any) -> datetime:
+    """Return the moment so many seconds from now."""
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
         raise TypeError(f"The option {option} of {name} must be a number of seconds, not {seconds!r}.")
     try:

@@ -9,6 +9,7 @@ from celeriac import signals
 from celeriac.backends.base import StoredResult
 from celeriac.brokers.base import Broker
 from celeriac.exceptions import BrokerUnavailable, MessageRefused, OperationalError, PublishUnconfirmed
+from celeriac.protocol.call_form import FilledForm
 from celeriac.protocol.message import Message
 from celeriac.retries import publish_intervals
 
@@ -52,6 +53,21 @@ class Courier:
             stored = [results[message.id] for message in batch if message.id in results] if results else []
             self._send_batch(batch, options, stored)
 
+    def send_filled(self, filled: FilledForm, options: Mapping[str, Any]) -> None:
+        """Do what ``send`` does with calls of one form, ``BATCH`` at the most."""
+        timeout = options.get("timeout") or options.get("confirm_timeout") or self._app.conf.broker_publish_timeout
+        broker = self._app.broker
+        began = time.monotonic()
+        try:
+            if self._declared[0] is not broker or filled.form.queue not in self._declared[1]:
+                self._declare(broker, (filled.form.queue,))
+            broker.publish_filled(filled, timeout=timeout)
+        except OperationalError as error:
+            attempt = _Attempt(filled.messages(), (), error, began)
+            self._send_again(attempt, options, deadline=began + timeout)
+        if signals.after_task_publish.receivers:
+            self.announce_published(filled.messages())
+
     def presume(self, queues: Iterable[str]) -> None:
         """Take these queues for declared: those of a worker, in its children."""
         self._presumed = frozenset(queues)
@@ -67,7 +83,7 @@ class Courier:
 
         Raises ``OperationalError``.
         """
-        self._declare(self._app.broker, messages)
+        self._declare(self._app.broker, [message.queue for message in messages])
 
     def _send_batch(
         self, messages: Sequence[Message], options: Mapping[str, Any], results: Sequence[StoredResult]
@@ -83,7 +99,7 @@ class Courier:
 
     def _publish(self, messages: Sequence[Message], results: Sequence[StoredResult], *, timeout: float) -> None:
         broker = self._app.broker
-        self._declare(broker, messages)
+        self._declare(broker, [message.queue for message in messages])
         if results:
             broker.publish_with_results(messages, results, self._app.backend, timeout=timeout)
         else:
@@ -126,19 +142,19 @@ class Courier:
                 headers=message.headers,
             )
 
-    def _declare(self, broker: Broker, messages: Sequence[Message]) -> None:
+    def _declare(self, broker: Broker, queues: Iterable[str]) -> None:
         if self._declared[0] is not broker:
             self._declared = broker, set()
         declared = self._declared[1]
-        for message in messages:
-            if message.queue not in declared and message.queue not in self._presumed:
+        for queue in queues:
+            if queue not in declared and queue not in self._presumed:
                 try:
-                    broker.declare(self._app.queues[message.queue])
+                    broker.declare(self._app.queues[queue])
                 except BrokerUnavailable:
                     raise
                 except OperationalError as error:
                     raise BrokerUnavailable(str(error)) from error
-                declared.add(message.queue)
+                declared.add(queue)
 
 
 class _Attempt:

@@ -5,8 +5,7 @@ belongs to, moments from numbers of seconds, the queue, and whether it has to wa
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,7 +16,8 @@ from celeriac.call_forms import CallForms
 from celeriac.call_options import (
     FIELDS,
     TO_BE_READ,
-    moment_in,
+    eta_of,
+    expires_of,
     refuse_slips,
     refuse_wrong_arguments,
     refuse_wrong_values,
@@ -26,8 +26,9 @@ from celeriac.canvas import as_list
 from celeriac.courier import Courier
 from celeriac.exceptions import EncodeError
 from celeriac.identifiers import node_origin, uuid, uuids
-from celeriac.local import Frame, current_frame
+from celeriac.local import Frame, current_frame, frame_variable
 from celeriac.protocol import serialization
+from celeriac.protocol.call_form import CallForm, FilledForm
 from celeriac.protocol.message import Message
 from celeriac.protocol.task_call import TaskCall, decode_task, encode_task
 from celeriac.publication import Publication, integration
@@ -71,28 +72,42 @@ class Publisher:
         args = () if args is None else args
         kwargs = {} if kwargs is None else kwargs
         refuse_wrong_arguments(name, args, kwargs)
-        frame = current_frame()
-        # What is the first of a family, and shaped by nobody on the way, is filled into a form.
-        is_first = frame is None and integration.carried is None and not signals.before_task_publish.receivers
         revision = self._app.conf.revision
-        form = self._forms.find(name, options, revision) if is_first else None
-        if form is not None:
-            message = form.fill(uuid(), args, kwargs, origin=node_origin(), reply_to=self._app.reply_address)
-            if message is not None:
-                return message
+        form = self.form(name, options)
+        filled = None if form is None else self.fill(form, ((args, kwargs),))
+        if filled is not None:
+            return filled.messages()[0]
+        frame = current_frame()
         if frame is not None and is_child:
             self._join_family(options, frame)
         refuse_slips(name, options)
         route = self._app.router.route(options.get("route_name") or name, args, kwargs, options=options, task=task)
         if route.options:
             options.update({option: value for option, value in route.options.items() if options.get(option) is None})
-        call = self._call(name, args, kwargs, options)
+        call = TaskCall(task=name, args=args, kwargs=kwargs, **{"id": uuid(), **self._fields(name, options)})
         message = self._encode(call, options, route, task)
-        if is_first and self._app.router.is_static and not route.options:
+        if self.takes_forms() and self._app.router.is_static and not route.options:
             self._forms.keep(name, options, message, self._app.conf, revision)
         if signals.before_task_publish.receivers and (is_follow_up or self._awaited(options) is None):
             message = self._announce(call, message, options, task)
         return message
+
+    def takes_forms(self) -> bool:
+        """Say whether calls made here and now belong to no family, and nobody shapes them on their way."""
+        return (
+            frame_variable.get() is None and integration.carried is None and not signals.before_task_publish.receivers
+        )
+
+    def form(self, name: str, options: Mapping[str, Any]) -> CallForm | None:
+        """Return the form of calls with these options; None if there is none yet, or none may be used."""
+        return self._forms.find(name, options, self._app.conf.revision) if self.takes_forms() else None
+
+    def fill(self, form: CallForm, calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]]) -> FilledForm | None:
+        """Fill the arguments of calls into their form; None if some cannot be written: ``message`` says why."""
+        fillings = form.fill((uuid(),) if len(calls) == 1 else uuids(len(calls)), calls)
+        if len(fillings) != len(calls):
+            return None
+        return FilledForm(form, fillings, node_origin(), self._app.reply_address)
 
     def messages(
         self, name: str, calls: Sequence[Sequence[Any]], options: dict[str, Any], *, task: "TaskCore"
@@ -107,23 +122,27 @@ class Publisher:
             return [self.message(name, args, None, dict(options), task=task) for args in calls]
         # The first one finds out what is wrong with the options, and what they mean.
         first = self.message(name, calls[0], None, options, task=task)
-        return [first, *self._others(name, calls[1:], options, task)]
+        return [first, *self._others(name, calls[1:], options, task)] if len(calls) > 1 else [first]
 
     def _others(
         self, name: str, calls: Sequence[Sequence[Any]], options: dict[str, Any], task: "TaskCore"
-    ) -> Iterator[Message]:
-        """Yield the messages of calls whose options have been understood."""
-        is_first = current_frame() is None and integration.carried is None
-        form = self._forms.find(name, options, self._app.conf.revision) if is_first else None
+    ) -> list[Message]:
+        """Return the messages of calls whose options have been understood."""
+        form = self.form(name, options)
+        filled = None if form is None else self.fill(form, [(args, {}) for args in calls])
+        if filled is not None:
+            return filled.messages()
         fields = self._fields(name, options)
-        origin, reply_to = node_origin(), self._app.reply_address
         find_route = self._app.router.route
-        for args, task_id in zip(calls, uuids(len(calls)), strict=True):
-            message = None if form is None else form.fill(task_id, args, {}, origin=origin, reply_to=reply_to)
-            if message is None:
-                call = TaskCall(task=name, id=task_id, args=args, **fields)
-                message = self._encode(call, options, find_route(name, args, options=options, task=task), task)
-            yield message
+        return [
+            self._encode(
+                TaskCall(task=name, id=task_id, args=args, **fields),
+                options,
+                find_route(name, args, options=options, task=task),
+                task,
+            )
+            for args, task_id in zip(calls, uuids(len(calls)), strict=True)
+        ]
 
     def follow_up(
         self,
@@ -140,11 +159,6 @@ class Publisher:
         if signals.after_task_publish.receivers:
             self._courier.announce_published([message])
         return message
-
-    def _call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: dict[str, Any]) -> TaskCall:
-        fields = self._fields(name, options)
-        fields.setdefault("id", uuid())
-        return TaskCall(task=name, args=args, kwargs=kwargs, **fields)
 
     def _fields(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         refuse_wrong_values(name, options)
@@ -168,11 +182,12 @@ class Publisher:
             raise ValueError(
                 f"The soft time limit of {name} ({soft} s) must not be longer than the hard one ({hard} s)."
             )
+        zone = self._app.timezone
         return {
             "callbacks": as_list(get("link")) or None,
             "errbacks": as_list(get("link_error")) or None,
-            "eta": self._eta(name, get("eta"), get("countdown")),
-            "expires": self._expires(name, get("expires")),
+            "eta": eta_of(name, get("eta"), get("countdown"), zone),
+            "expires": expires_of(name, get("expires"), zone),
             "timelimit": (hard, soft),
             "stamps": {stamp: options[stamp] for stamp in get("stamped_headers") or () if stamp in options},
         }
@@ -190,31 +205,6 @@ class Publisher:
             options["parent_id"] = parent.id
         if self._app.conf.task_inherit_parent_priority and options.get("priority") is None:
             options["priority"] = (parent.delivery_info or {}).get("priority")
-
-    def _eta(self, name: str, eta: Any, countdown: Any) -> datetime | None:
-        if countdown:
-            return moment_in(name, "countdown", countdown)
-        return self._moment(name, "eta", eta) if eta else None
-
-    def _expires(self, name: str, expires: Any) -> datetime | None:
-        if expires is None:
-            return None
-        if isinstance(expires, (int, float)):
-            return moment_in(name, "expires", expires)
-        return self._moment(name, "expires", expires)
-
-    def _moment(self, name: str, option: str, value: Any) -> datetime:
-        """Return a moment with a time zone: the app's, if it has none of its own."""
-        if isinstance(value, str):
-            try:
-                value = datetime.fromisoformat(value)
-            except ValueError:
-                raise ValueError(
-                    f"The option {option}={value!r} of {name} is no moment; write it as in '2030-12-31T23:59:00+00:00'."
-                ) from None
-        if not isinstance(value, datetime):
-            raise TypeError(f"The option {option} of {name} must be a datetime, not {value!r}.")
-        return value if value.tzinfo is not None else value.replace(tzinfo=self._app.timezone)
 
     def _encode(
         self, call: TaskCall, options: Mapping[str, Any], route: Route | Message, task: "TaskCore | None"
@@ -290,6 +280,23 @@ class Publisher:
             else:
                 self.send_now(messages, options)
         return publication
+
+    def send_filled(self, filled: FilledForm, *, options: Mapping[str, Any]) -> Publication | None:
+        """Do what ``send`` does with calls of one form."""
+        if integration.gate is not None and self._awaited(options) is not None:
+            return self._held(filled.messages(), options)
+        self._courier.send_filled(filled, options)
+        return None
+
+    async def asend_filled(self, filled: FilledForm, *, options: Mapping[str, Any]) -> Publication | None:
+        """Do what ``send_filled`` does without blocking the event loop."""
+        if integration.gate is not None and self._awaited(options) is not None:
+            return self._held(filled.messages(), options)
+        if self._app.broker.capabilities.shared:
+            await asyncio.to_thread(self._courier.send_filled, filled, options)
+        else:
+            self._courier.send_filled(filled, options)
+        return None
 
     def _held(
         self,

@@ -13,7 +13,9 @@ from celeriac.brokers.base import Consumer, Delivery, Outcome, QueueSize, Settle
 from celeriac.brokers.redis import RedisBroker
 from celeriac.exceptions import MessageRefused, OperationalError
 from celeriac.protocol import envelope as envelopes
+from celeriac.protocol.call_form import CallForm, FilledForm
 from celeriac.protocol.message import Message
+from celeriac.protocol.task_call import TaskCall, encode_task
 from celeriac.routing import Queue
 from celeriac.testing.conformance.harness import until
 from tests.redis.key_space import own_keys
@@ -252,6 +254,9 @@ def test_what_can_never_be_published_is_refused_for_good(place: Place) -> None:
     place.client.set(f"{place.prefix}odd", "text")
     with pytest.raises(MessageRefused, match="WRONGTYPE"):
         place.broker.publish([Message(id="a", queue="odd", headers={})])
+    form = CallForm(encode_task(TaskCall(task="t", id="b"), queue="odd"), 3)
+    with pytest.raises(MessageRefused, match="WRONGTYPE"):
+        place.broker.publish_filled(FilledForm(form, form.fill(["b"], [((1,), {})]), "me"))
     place.publish("a")
     consumer = place.broker.consumer([Queue("q")], node="one@here")
     [delivery] = received(consumer, 1)

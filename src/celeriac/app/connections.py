@@ -65,7 +65,8 @@ class Connections:
     @property
     def broker(self) -> Broker:
         """The broker, not connected before its first use."""
-        self._look_again()
+        if self._revision != self._settings().revision:
+            self._look_again()
         if self._broker is None:
             with self._lock:
                 if self._broker is None:
@@ -76,7 +77,8 @@ class Connections:
     @property
     def backend(self) -> ResultBackend:
         """The result backend, not connected before its first use."""
-        self._look_again()
+        if self._revision != self._settings().revision:
+            self._look_again()
         if self._backend is None:
             with self._lock:
                 if self._backend is None:
@@ -117,8 +119,6 @@ class Connections:
     def _look_again(self) -> None:
         """Drop what was made for other settings than those of now."""
         revision = self._settings().revision
-        if revision == self._revision:
-            return
         with self._lock:
             if self._broker is not None and self._broker[0] != (self.broker_url, self.broker_options):
                 self._broker[1].close()

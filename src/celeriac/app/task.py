@@ -14,7 +14,7 @@ from celeriac.canvas import Signature
 from celeriac.courier import BATCH
 from celeriac.eager_result import EagerResult
 from celeriac.local import denied_join_result, get_current_worker_task
-from celeriac.protocol.message import Message
+from celeriac.protocol.call_form import FilledForm
 from celeriac.publication import Publication
 from celeriac.request import Context
 
@@ -23,6 +23,8 @@ __all__ = ["Context", "Task"]
 Item = TypeVar("Item")
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Task(RetryingTask, Generic[P, R]):
@@ -56,13 +58,17 @@ class Task(RetryingTask, Generic[P, R]):
         ``BrokerUnavailable`` when nothing was published, ``PublishUnconfirmed`` when nobody knows.
         """
         chosen = self._options(options, task_id, link, link_error, shadow)
-        app = self.app
-        chosen = self.call_options(args, kwargs, chosen)
-        if app.conf.task_always_eager:
-            return self._apply_instead(args, kwargs, chosen)
-        message = app.publisher.message(self.name, args, kwargs, chosen, task=self)
-        held = app.publisher.send([message], options=chosen)
-        return self._result(message.id, chosen, held)
+        filled = None if chosen else self._filled_alone(args, kwargs, chosen)
+        if filled is None:
+            is_alone, chosen = not chosen, self.call_options(args, kwargs, chosen)
+            if self.app.conf.task_always_eager:
+                return self._apply_instead(args, kwargs, chosen)
+            filled = self._filled(args, kwargs, chosen, is_alone=is_alone)
+        publisher = self.app.publisher
+        if filled is not None:
+            return self._result(filled.fillings[0][0], chosen, publisher.send_filled(filled, options=chosen))
+        message = publisher.message(self.name, args, kwargs, chosen, task=self)
+        return self._result(message.id, chosen, publisher.send([message], options=chosen))
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """``delay`` without blocking the event loop."""
@@ -81,15 +87,19 @@ class Task(RetryingTask, Generic[P, R]):
     ) -> Result[R]:
         """``apply_async`` without blocking the event loop."""
         chosen = self._options(options, task_id, link, link_error, shadow)
-        app = self.app
-        chosen = self.call_options(args, kwargs, chosen)
-        if app.conf.task_always_eager:
-            args, kwargs = through_serializer(self, args, kwargs, chosen)
-            with denied_join_result():
-                return cast("EagerResult[R]", await run_eagerly_async(self, args, kwargs, chosen))
-        message = app.publisher.message(self.name, args, kwargs, chosen, task=self)
-        held = await app.publisher.asend([message], options=chosen)
-        return self._result(message.id, chosen, held)
+        filled = None if chosen else self._filled_alone(args, kwargs, chosen)
+        if filled is None:
+            is_alone, chosen = not chosen, self.call_options(args, kwargs, chosen)
+            if self.app.conf.task_always_eager:
+                args, kwargs = through_serializer(self, args, kwargs, chosen)
+                with denied_join_result():
+                    return cast("EagerResult[R]", await run_eagerly_async(self, args, kwargs, chosen))
+            filled = self._filled(args, kwargs, chosen, is_alone=is_alone)
+        publisher = self.app.publisher
+        if filled is not None:
+            return self._result(filled.fillings[0][0], chosen, await publisher.asend_filled(filled, options=chosen))
+        message = publisher.message(self.name, args, kwargs, chosen, task=self)
+        return self._result(message.id, chosen, await publisher.asend([message], options=chosen))
 
     def delay_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """``delay``, after the commit of the open transaction: in Django ``delay`` does that by itself."""
@@ -109,24 +119,34 @@ class Task(RetryingTask, Generic[P, R]):
         """
         results: list[Result[R]] = []
         for batch in batches(calls):
-            chosen, messages = self._many(batch, options)
+            chosen = self._options_of_many(batch, options)
+            publisher = self.app.publisher
             if self.app.conf.task_always_eager:
                 results += [self._apply_instead(args, None, dict(chosen)) for args in batch]
+            elif (filled := self._filled_many(batch, chosen)) is not None:
+                held = publisher.send_filled(filled, options=chosen)
+                results += self._results([filling[0] for filling in filled.fillings], chosen, held)
             else:
-                held = self.app.publisher.send(messages, options=chosen)
-                results += self._results(messages, chosen, held)
+                messages = publisher.messages(self.name, batch, chosen, task=self)
+                held = publisher.send(messages, options=chosen)
+                results += self._results([message.id for message in messages], chosen, held)
         return results
 
     async def adelay_many(self, calls: Iterable[Sequence[Any]], **options: Unpack[CallOptions]) -> list[Result[R]]:
         """``delay_many`` without blocking the event loop."""
         results: list[Result[R]] = []
         for batch in batches(calls):
-            chosen, messages = self._many(batch, options)
+            chosen = self._options_of_many(batch, options)
+            publisher = self.app.publisher
             if self.app.conf.task_always_eager:
                 results += [await self.aapply_async(args, **options) for args in batch]
+            elif (filled := self._filled_many(batch, chosen)) is not None:
+                held = await publisher.asend_filled(filled, options=chosen)
+                results += self._results([filling[0] for filling in filled.fillings], chosen, held)
             else:
-                held = await self.app.publisher.asend(messages, options=chosen)
-                results += self._results(messages, chosen, held)
+                messages = publisher.messages(self.name, batch, chosen, task=self)
+                held = await publisher.asend(messages, options=chosen)
+                results += self._results([message.id for message in messages], chosen, held)
         return results
 
     # Running here and now.
@@ -264,8 +284,46 @@ class Task(RetryingTask, Generic[P, R]):
         with denied_join_result():
             return cast("EagerResult[R]", run_eagerly(self, args, kwargs, options))
 
-    def _many(self, calls: Sequence[Sequence[Any]], options: Any) -> tuple[dict[str, Any], list[Message]]:
-        """Return the options of many calls, and their messages, unless they are to be run here and now."""
+    def _filled_alone(
+        self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None, options: dict[str, Any]
+    ) -> FilledForm | None:
+        """Return a call without options of its own, if there is a form for it; adds the task's to the options.
+
+        ``TypeError`` is raised for unfit arguments.
+        """
+        plan = self.plan
+        app = self._app
+        if plan.form is None or app is None or not app.publisher.takes_forms():
+            return None
+        args = () if args is None else args
+        kwargs = {} if kwargs is None else kwargs
+        refuse_wrong_arguments(self.name, args, kwargs)
+        if self._checks_arguments:
+            plan.arity.check(self.name, args, kwargs)
+        filled = app.publisher.fill(plan.form, ((args, kwargs),))
+        if filled is not None:
+            options["ignore_result"] = plan.ignore_result
+        return filled
+
+    def _filled(
+        self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None, options: dict[str, Any], *, is_alone: bool
+    ) -> FilledForm | None:
+        """Return a call with all its options, if there is a form for it."""
+        publisher = self.app.publisher
+        form = publisher.form(self.name, options)
+        if form is None:
+            return None
+        if is_alone and not self.plan.has_shadow_name:
+            self.plan.form = form
+        return publisher.fill(form, ((() if args is None else args, {} if kwargs is None else kwargs),))
+
+    def _filled_many(self, calls: Sequence[Sequence[Any]], options: Mapping[str, Any]) -> FilledForm | None:
+        publisher = self.app.publisher
+        form = publisher.form(self.name, options)
+        return None if form is None else publisher.fill(form, [(args, _NOTHING) for args in calls])
+
+    def _options_of_many(self, calls: Sequence[Sequence[Any]], options: Any) -> dict[str, Any]:
+        """Return the options of many calls; raises ``TypeError`` for unfit arguments of any."""
         name, arity = self.name, self.plan.arity if self._checks_arguments else None
         for args in calls:
             if not isinstance(args, (list, tuple)):
@@ -273,16 +331,13 @@ class Task(RetryingTask, Generic[P, R]):
                     f"Each call of many is a tuple of arguments, and {args!r:.100} is none: write ({args!r:.100},)."
                 )
             if arity is not None:
-                arity.check(name, args, {})
-        chosen = self.call_options(calls[0], None, dict(options))
-        if self.app.conf.task_always_eager:
-            return chosen, []
-        return chosen, self.app.publisher.messages(self.name, calls, chosen, task=self)
+                arity.check(name, args, _NOTHING)
+        return self.call_options(calls[0], None, dict(options))
 
     def _results(
-        self, messages: Sequence[Message], options: Mapping[str, Any], held: Publication | None
+        self, task_ids: Sequence[str], options: Mapping[str, Any], held: Publication | None
     ) -> list[Result[R]]:
-        results = [self._make_result(message.id, options, held) for message in messages]
+        results = [self._make_result(task_id, options, held) for task_id in task_ids]
         if get_current_worker_task() is not None:
             for result in results:
                 note_child(result, options)

@@ -10,6 +10,7 @@ from celeriac.backends.base import ResultBackend
 from celeriac.canvas import Signature
 from celeriac.exceptions import TaskPredicate, TimeLimitExceeded
 from celeriac.local import Frame, frame_variable, get_current_app
+from celeriac.protocol.call_form import CallForm
 from celeriac.request import Context
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class TaskPlan:
         "arity",
         "autoretry_for",
         "dont_autoretry_for",
+        "form",
         "has_after_return",
         "has_before_start",
         "has_on_failure",
@@ -66,6 +68,8 @@ class TaskPlan:
         self.keeps_record: bool = task.keeps_record
         self.time_limit: float | None = task.time_limit
         self.soft_time_limit: float | None = task.soft_time_limit
+        #: Of calls that have no options of their own; None before the first one, and where there is none.
+        self.form: CallForm | None = None
         #: Of the settings it was worked out from.
         self.revision = task.app.conf.revision
         #: Options of each call that the task itself sets.

@@ -27,6 +27,7 @@ from msgspec import Struct
 from celeriac.backends.base import ResultBackend, StoredResult
 from celeriac.brokers.remarks import GivenBack, Remark
 from celeriac.exceptions import ImproperlyConfigured
+from celeriac.protocol.call_form import FilledForm
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
 
@@ -300,6 +301,10 @@ class Broker(ABC):
         Raises ``BrokerUnavailable`` when none was published, ``PublishUnconfirmed`` when nobody knows of some, and
         ``MessageRefused`` when the server takes them at no time. The error's ``published`` names those that are in.
         """
+
+    def publish_filled(self, filled: FilledForm, *, timeout: float = DEFAULT_PUBLISH_TIMEOUT) -> None:
+        """Do what ``publish`` does with calls of one form, which an engine may have prepared."""
+        self.publish(filled.messages(), timeout=timeout)
 
     def publish_with_results(
         self,

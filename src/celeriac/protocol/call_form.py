@@ -1,31 +1,54 @@
 """The form of a plain call's message: what is the same in each of them, written once, and what is filled in."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
-from celeriac.exceptions import EncodeError
+from msgspec import Struct
+
 from celeriac.protocol import serialization
 from celeriac.protocol.message import Message
 from celeriac.protocol.representation import represent
 from celeriac.protocol.task_call import NO_SIGNATURES_END, PLAIN_HEADERS
 
-__all__ = ["CallForm"]
+__all__ = ["CallForm", "FilledForm", "Filling"]
+
+#: What is filled in for one call: its id, its arguments in short (``argsrepr``, ``kwargsrepr``), and the body.
+Filling: TypeAlias = tuple[str, str, str, bytes]
 
 
 class CallForm:
     """Makes the messages of calls that differ in nothing but id and arguments."""
 
-    __slots__ = ("_delivery_mode", "_exchange", "_headers", "_priority", "_queue", "_repr_levels", "_routing_key")
+    __slots__ = (
+        "_delivery_mode",
+        "_encode",
+        "_headers",
+        "_repr_levels",
+        "_routing_key",
+        "_serializer",
+        "exchange",
+        "prepared",
+        "priority",
+        "queue",
+    )
 
     def __init__(self, message: Message, repr_levels: int) -> None:
         """Take a plain message as the model (``is_plain``), however its arguments were shown."""
+        self.queue = message.queue
+        self.exchange = message.exchange
+        self.priority = message.priority
+        #: What a broker has worked out for calls of this form, by whatever it chooses to find it by.
+        self.prepared: dict[Any, Any] = {}
         self._headers = {**message.headers, "timelimit": tuple(message.headers["timelimit"])}
-        self._queue = message.queue
-        self._exchange = message.exchange
         self._routing_key = message.routing_key
-        self._priority = message.priority
         self._delivery_mode = message.delivery_mode
         self._repr_levels = repr_levels
+        serializer = serialization.find("json")
+        # It has written the model.
+        assert serializer is not None
+        assert serializer.encoder is not None
+        self._serializer = serializer
+        self._encode: Callable[[Any], Any] = serializer.encoder
 
     @staticmethod
     def is_plain(message: Message) -> bool:
@@ -41,32 +64,65 @@ class CallForm:
             and message.body.endswith(NO_SIGNATURES_END)
         )
 
-    def fill(
-        self, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, origin: str, reply_to: str | None
-    ) -> Message | None:
-        """Return the message of one call; None if an argument cannot be written: ``encode_task`` says why."""
+    def fill(self, task_ids: Iterable[str], calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[Filling]:
+        """Return what is filled in for calls, each its arguments; fewer if one cannot be written.
+
+        Why it cannot be is said by ``encode_task``.
+        """
+        filled: list[Filling] = []
+        # Somebody may have registered another one since.
+        if serialization.find("json") is not self._serializer:
+            return filled
+        encode, levels = self._encode, self._repr_levels
         try:
-            content_type, content_encoding, data = serialization.dumps((args, kwargs))
-        except EncodeError:
-            return None
+            for task_id, call in zip(task_ids, calls, strict=True):
+                args, kwargs = call
+                filled.append(
+                    (
+                        task_id,
+                        represent(args, max_levels=levels) if args else "()",
+                        represent(kwargs, max_levels=levels) if kwargs else "{}",
+                        encode(call)[:-1] + NO_SIGNATURES_END,
+                    )
+                )
+        except Exception:  # noqa: BLE001, S110 - whatever an encoder raises, the caller sees that something is missing
+            pass
+        return filled
+
+    def message(self, filling: Filling, *, origin: str, reply_to: str | None) -> Message:
+        """Return the message of one call."""
+        task_id, argsrepr, kwargsrepr, body = filling
         headers = self._headers.copy()
         headers["id"] = headers["root_id"] = task_id
-        headers["argsrepr"] = represent(args, max_levels=self._repr_levels) if args else "()"
-        headers["kwargsrepr"] = represent(kwargs, max_levels=self._repr_levels) if kwargs else "{}"
+        headers["argsrepr"] = argsrepr
+        headers["kwargsrepr"] = kwargsrepr
         headers["origin"] = origin
         # Receivers of signals may change headers in place: nothing in them belongs to two messages.
         headers["timelimit"] = list(headers["timelimit"])
         headers["stamps"] = {}
         return Message(
             id=task_id,
-            queue=self._queue,
+            queue=self.queue,
             headers=headers,
-            priority=self._priority,
+            priority=self.priority,
             reply_to=reply_to,
-            exchange=self._exchange,
+            exchange=self.exchange,
             routing_key=self._routing_key,
             delivery_mode=self._delivery_mode,
-            content_type=content_type,
-            content_encoding=content_encoding,
-            body=data[:-1] + NO_SIGNATURES_END,
+            content_type=self._serializer.content_type,
+            content_encoding=self._serializer.content_encoding,
+            body=body,
         )
+
+
+class FilledForm(Struct, frozen=True):
+    """Calls of one form, to be published in one step."""
+
+    form: CallForm
+    fillings: Sequence[Filling]
+    origin: str
+    reply_to: str | None = None
+
+    def messages(self) -> list[Message]:
+        """Return the messages of these calls."""
+        return [self.form.message(each, origin=self.origin, reply_to=self.reply_to) for each in self.fillings]

@@ -7,6 +7,9 @@ reading is lenient about what is missing, and the first byte (``{``) tells them 
 
 import base64
 import binascii
+import os
+import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +17,10 @@ import msgspec
 from msgspec import Struct, field
 
 from celeriac.exceptions import UnreadableMessage
+from celeriac.protocol.call_form import FilledForm, Filling
 from celeriac.protocol.message import HeadHeaders, Message, MessageHead
 
-__all__ = ["KombuProperties", "decode", "decode_body", "decode_head", "encode", "moment"]
+__all__ = ["EnvelopeForm", "KombuProperties", "decode", "decode_body", "decode_head", "encode", "moment"]
 
 
 class _DeliveryInfo(Struct, kw_only=True):
@@ -85,6 +89,47 @@ def encode(message: Message, *, delivery_tag: str, now: float | None = None) -> 
             ),
         )
     )
+
+
+class EnvelopeForm:
+    """The envelopes of calls of one form: the text between what differs from call to call is written once."""
+
+    def __init__(self, filled: FilledForm) -> None:
+        """Take form, origin and address for answers of these calls; which calls they are does not matter."""
+        marks = [f"mark-{number}-{os.urandom(16).hex()}" for number in range(5)]
+        task_id, argsrepr, kwargsrepr, body, tag = marks
+        model = filled.form.message(
+            (task_id, argsrepr, kwargsrepr, body.encode()), origin=filled.origin, reply_to=filled.reply_to
+        )
+        written = {
+            base64.b64encode(body.encode()): "body",
+            task_id.encode(): "id",
+            b'"%b"' % argsrepr.encode(): "argsrepr",
+            b'"%b"' % kwargsrepr.encode(): "kwargsrepr",
+            tag.encode(): "tag",
+        }
+        fixed, *rest = re.split(b"(%b)" % b"|".join(written), encode(model, delivery_tag=tag))
+        found = [written[mark] for mark in rest[::2]]
+        if found != ["body", "id", "id", "argsrepr", "kwargsrepr", "id", "tag"]:
+            raise ValueError(f"An envelope has its parts in another order: {found}.")
+        self._template = b"%b".join(part.replace(b"%", b"%%") for part in (fixed, *rest[1::2]))
+
+    def write(self, fillings: Iterable[Filling], delivery_tags: Sequence[bytes]) -> list[bytes]:
+        """Return the envelopes of calls, as ``encode`` writes them; their ids need no escapes."""
+        template, text, to_base64 = self._template, _encoder.encode, binascii.b2a_base64
+        return [
+            template
+            % (
+                to_base64(body, newline=False),
+                name := task_id.encode(),
+                name,
+                text(argsrepr),
+                text(kwargsrepr),
+                name,
+                tag,
+            )
+            for (task_id, argsrepr, kwargsrepr, body), tag in zip(fillings, delivery_tags, strict=True)
+        ]
 
 
 def decode(envelope: bytes) -> Message:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from celeriac.exceptions import ContentDisallowed, DecodeError, EncodeError
 from celeriac.protocol import tagged_json
 
-__all__ = ["Encoded", "check_accepted", "content_type_of", "dumps", "loads", "register"]
+__all__ = ["Encoded", "Serializer", "check_accepted", "content_type_of", "dumps", "find", "loads", "register"]
 
 _PICKLE_PROTOCOL = 4
 #: Content types without structure, which cannot do harm: always accepted.
@@ -28,7 +28,9 @@ class Encoded(NamedTuple):
     data: bytes
 
 
-class _Serializer(NamedTuple):
+class Serializer(NamedTuple):
+    """A way of writing, and what it writes is called."""
+
     name: str
     content_type: str
     content_encoding: str
@@ -36,8 +38,8 @@ class _Serializer(NamedTuple):
     decoder: Callable[[bytes], Any] | None
 
 
-_by_name: dict[str, _Serializer] = {}
-_by_content_type: dict[str, _Serializer] = {}
+_by_name: dict[str, Serializer] = {}
+_by_content_type: dict[str, Serializer] = {}
 
 
 def register(
@@ -48,8 +50,13 @@ def register(
     content_encoding: str = "utf-8",
 ) -> None:
     """Add a serializer, or replace the one of this name. Without encoder or decoder it works in one direction only."""
-    serializer = _Serializer(name, content_type, content_encoding, encoder, decoder)
+    serializer = Serializer(name, content_type, content_encoding, encoder, decoder)
     _by_name[name] = _by_content_type[content_type] = serializer
+
+
+def find(name: str) -> Serializer | None:
+    """Return the serializer of this name at the moment; None if there is none."""
+    return _by_name.get(name)
 
 
 def dumps(value: Any, serializer: str = "json") -> Encoded:

@@ -55,7 +55,7 @@ def register_type(
 
 def encode(value: Any) -> bytes:
     """Return the value as JSON; raises whatever the value's own conversion raises, ``TypeError`` if it has none."""
-    return "".join(_encode_parts(value)).encode("ascii")
+    return "".join(_encode_parts(value, 0)).encode("ascii")
 
 
 def decode(data: bytes) -> Any:
@@ -118,11 +118,14 @@ def _from_tags(fields: dict[str, Any]) -> Any:
 _encoder = json.JSONEncoder(default=_to_plain, check_circular=False)
 
 
-def _make_parts_encoder() -> Callable[[Any], Iterable[str]]:
-    """Return what gives the parts of a value's JSON, made once: ``JSONEncoder.encode`` makes it anew for each value."""
+def _make_parts_encoder() -> Callable[[Any, int], Iterable[str]]:
+    """Return what gives the parts of a value's JSON, made once: ``JSONEncoder.encode`` makes it anew for each value.
+
+    It takes the value, and the level of indentation, which does not count.
+    """
     if c_make_encoder is None:
-        return _encoder.iterencode
-    make_parts = c_make_encoder(
+        return lambda value, _: _encoder.iterencode(value)
+    make_parts: Callable[[Any, int], Iterable[str]] = c_make_encoder(
         None,
         _to_plain,
         encode_basestring_ascii,
@@ -133,7 +136,7 @@ def _make_parts_encoder() -> Callable[[Any], Iterable[str]]:
         False,
         True,
     )
-    return lambda value: make_parts(value, 0)
+    return make_parts
 
 
 _encode_parts = _make_parts_encoder()

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from celeriac.exceptions import UnreadableMessage
 from celeriac.protocol import envelope, kombu_envelope
+from celeriac.protocol.call_form import CallForm, FilledForm
 from celeriac.protocol.message import Message
+from celeriac.protocol.task_call import TaskCall, encode_task
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(),
@@ -41,6 +43,19 @@ def test_a_message_comes_back_as_it_was(headers, body, exchange):
         body=body,
     )
     assert envelope.decode(in_celerys(sent)) == sent
+
+
+@given(
+    task=st.text(min_size=1),
+    arguments=st.lists(VALUES, max_size=3),
+    names=st.dictionaries(st.text(), VALUES, max_size=2),
+    reply_to=st.none() | st.text(),
+)
+def test_the_envelopes_of_a_form_are_those_of_its_messages(task, arguments, names, reply_to):
+    form = CallForm(encode_task(TaskCall(task=task, id="model", origin="me"), queue=task, priority=3), 3)
+    filled = FilledForm(form, form.fill(["1-2", "3-4"], [(arguments, names), ((), {})]), "me", reply_to)
+    written = kombu_envelope.EnvelopeForm(filled).write(filled.fillings, [b"unique", b"unique"])
+    assert written == [in_celerys(message) for message in filled.messages()]
 
 
 def test_the_head_is_read_without_the_body():

@@ -30,6 +30,7 @@ from celeriac.brokers.redis.publisher import Publisher
 from celeriac.brokers.redis.subscription import RedisSubscription, pack
 from celeriac.brokers.remarks import GivenBack, Remark
 from celeriac.exceptions import BrokerUnavailable
+from celeriac.protocol.call_form import FilledForm
 from celeriac.protocol.message import Message
 from celeriac.redis.errors import RedisUnavailable
 from celeriac.redis.examination import examine
@@ -88,6 +89,9 @@ class RedisBroker(Broker):
 
     def publish(self, messages: Sequence[Message], *, timeout: float = DEFAULT_PUBLISH_TIMEOUT) -> None:
         self._publisher.publish(messages, timeout)
+
+    def publish_filled(self, filled: FilledForm, *, timeout: float = DEFAULT_PUBLISH_TIMEOUT) -> None:
+        self._publisher.publish_filled(filled, timeout)
 
     def publish_with_results(
         self,

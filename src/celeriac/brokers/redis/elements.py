@@ -3,7 +3,8 @@
 import os
 import re
 import time
-from itertools import count
+from collections.abc import Sequence
+from itertools import count, islice
 from typing import Any, Final
 
 import msgspec
@@ -13,9 +14,11 @@ from celeriac.brokers.dead_letters import read_label, revived
 from celeriac.exceptions import UnreadableMessage
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol import kombu_envelope
+from celeriac.protocol.call_form import Filling
+from celeriac.protocol.kombu_envelope import EnvelopeForm
 from celeriac.protocol.message import Message
 
-__all__ = ["encode", "eta_of", "is_redelivered", "order_mark", "readable", "revive"]
+__all__ = ["encode", "encode_filled", "eta_of", "is_redelivered", "order_mark", "readable", "revive"]
 
 _MARKED: Final = (b'"redelivered": true', b'"redelivered":true')
 _MARK: Final = re.compile(rb'"redelivered": ?true(, ?)?')
@@ -46,6 +49,11 @@ class _Tags:
     def next(self) -> str:
         return f"{self._beginning}{next(self._numbers):012x}"
 
+    def take(self, number: int) -> list[bytes]:
+        """Return so many."""
+        beginning = self._beginning.encode()
+        return [b"%b%012x" % (beginning, each) for each in islice(self._numbers, number)]
+
 
 _tags = _Tags()
 
@@ -53,6 +61,11 @@ _tags = _Tags()
 def encode(message: Message, now: float) -> bytes:
     """Return a message as kombu writes it; raises ``TypeError`` for a header that JSON cannot carry."""
     return kombu_envelope.encode(message, delivery_tag=_tags.next(), now=now)
+
+
+def encode_filled(form: EnvelopeForm, fillings: Sequence[Filling]) -> list[bytes]:
+    """Return the messages of calls of one form, as ``encode`` does."""
+    return form.write(fillings, _tags.take(len(fillings)))
 
 
 def order_mark() -> int:

@@ -51,6 +51,10 @@ class Exchanges:
         if unknown:
             self.declare([Queue(name) for name in dict.fromkeys(unknown)])
 
+    def knows(self, queue: str) -> bool:
+        """Say whether this process has declared the queue."""
+        return queue in self._queues
+
     def delete(self, queue: str) -> None:
         """Make the queue one that does not exist."""
         with self._lock:

@@ -8,9 +8,10 @@ from celeriac.backends.redis import RedisBackend
 from celeriac.brokers.base import DEFAULT_PUBLISH_TIMEOUT
 from celeriac.brokers.redis.exchanges import Exchanges
 from celeriac.brokers.redis.layout import Layout
-from celeriac.brokers.redis.publishing import Placed, Places, push_commands
+from celeriac.brokers.redis.publishing import Placed, Places, PushForm, push_commands
 from celeriac.brokers.redis.record import SCRIPTS
-from celeriac.exceptions import BrokerUnavailable, MessageRefused, PublishUnconfirmed
+from celeriac.exceptions import BrokerUnavailable, MessageRefused, OperationalError, PublishUnconfirmed
+from celeriac.protocol.call_form import FilledForm
 from celeriac.protocol.message import Message
 from celeriac.redis.errors import RedisRefused, RedisUnavailable, ReplyError
 from celeriac.redis.packing import Argument, Command, ScriptCall
@@ -40,6 +41,22 @@ class Publisher:
         if messages:
             placed = self._place(messages, interop=self._layout.interop)
             self._say_what_is_certain(lambda: self._push(placed, messages, timeout))
+
+    def publish_filled(self, filled: FilledForm, timeout: float) -> None:
+        """Publish calls of one form in one step."""
+        form, exchanges = filled.form, self._exchanges
+        if form.exchange or self._layout.is_cluster or exchanges.is_some_expiring or not exchanges.knows(form.queue):
+            self.publish(filled.messages(), timeout)
+            return
+        push: PushForm | None = form.prepared.get(self)
+        if push is None or push.origin != filled.origin or push.reply_to != filled.reply_to:
+            key = self._layout.list(form.queue, form.priority)
+            push = form.prepared[self] = PushForm(filled, key)
+        command = push.packed(filled.fillings)
+        try:
+            self._server.pool_of(b"").call_packed(command, timeout=timeout)
+        except (RedisUnavailable, RedisRefused) as error:
+            raise _what_is_certain(error) from error
 
     def publish_follow_ups(self, messages: Sequence[Message]) -> None:
         """Publish what one of our nodes follows up with: what is not due waits apart."""
@@ -110,14 +127,17 @@ class Publisher:
     def _say_what_is_certain(self, action: Callable[[], T]) -> T:
         try:
             return action()
-        except RedisUnavailable as error:
-            if error.maybe_done:
-                raise PublishUnconfirmed(
-                    f"{error} Whether it has taken the messages is not known: they may be published."
-                ) from error
-            raise BrokerUnavailable(str(error)) from error
-        except RedisRefused as error:
-            raise (MessageRefused if is_wrong_kind(error) else BrokerUnavailable)(str(error)) from error
+        except (RedisUnavailable, RedisRefused) as error:
+            raise _what_is_certain(error) from error
+
+
+def _what_is_certain(error: RedisUnavailable | RedisRefused) -> OperationalError:
+    """Return what a publish raises that has failed with this error."""
+    if isinstance(error, RedisUnavailable):
+        if error.maybe_done:
+            return PublishUnconfirmed(f"{error} Whether it has taken the messages is not known: they may be published.")
+        return BrokerUnavailable(str(error))
+    return (MessageRefused if is_wrong_kind(error) else BrokerUnavailable)(str(error))
 
 
 def is_wrong_kind(error: RedisRefused) -> bool:

@@ -4,13 +4,15 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from celeriac.brokers.redis.elements import encode, order_mark
+from celeriac.brokers.redis.elements import encode, encode_filled, order_mark
 from celeriac.brokers.redis.exchanges import Exchanges
 from celeriac.brokers.redis.layout import Layout
+from celeriac.protocol.call_form import FilledForm, Filling
+from celeriac.protocol.kombu_envelope import EnvelopeForm
 from celeriac.protocol.message import Message
 from celeriac.redis.packing import Argument
 
-__all__ = ["Placed", "Places", "push_commands"]
+__all__ = ["Placed", "Places", "PushForm", "push_commands"]
 
 #: Seconds by which clocks may differ: so long after its moment a message still asks the server's clock.
 _CLOCK_DIFFERENCE: Final = 1.0
@@ -91,3 +93,27 @@ def push_commands(placed: Sequence[Placed]) -> list[tuple[Argument, ...]]:
         size = 1 if verb == b"PUBLISH" else 2 * _CHUNK
         commands += [(verb, key, *arguments[first : first + size]) for first in range(0, len(arguments), size)]
     return commands
+
+
+class PushForm:
+    """The command that brings calls of one form to their list; all of it that is known beforehand is written once."""
+
+    def __init__(self, filled: FilledForm, key: str) -> None:
+        self.origin = filled.origin
+        self.reply_to = filled.reply_to
+        self._envelopes = EnvelopeForm(filled)
+        name = key.encode()
+        self._target = b"\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n$" % (len(name), name)
+        self._beginning_of_one = b"*3" + self._target
+
+    def packed(self, fillings: Sequence[Filling]) -> bytes:
+        """Return the command for some calls, in the form that goes over the wire."""
+        elements = encode_filled(self._envelopes, fillings)
+        if len(elements) == 1:
+            element = elements[0]
+            return b"%b%d\r\n%b\r\n" % (self._beginning_of_one, len(element), element)
+        parts = [b"*%d%b" % (len(elements) + 2, self._target)]
+        for element in elements:
+            parts += (b"%d\r\n" % len(element), element, b"\r\n$")
+        parts[-1] = b"\r\n"
+        return b"".join(parts)

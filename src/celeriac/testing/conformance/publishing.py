@@ -6,6 +6,8 @@ import msgspec
 
 from celeriac.brokers.base import Consumer
 from celeriac.exceptions import OperationalError
+from celeriac.protocol.call_form import CallForm, FilledForm
+from celeriac.protocol.task_call import TaskCall, encode_task
 from celeriac.routing import Exchange, Queue
 from celeriac.testing.conformance.harness import BackendThatFails, BrokerHarness, in_thread
 
@@ -45,6 +47,20 @@ class Publishing(BrokerHarness):
         published = [message.id for message in self.publish(250)]
         consumer = self.consumer()
         assert self.receive_ids(consumer, 250) == published
+
+    def test_calls_filled_into_a_form_arrive_as_their_messages(self) -> None:
+        odd = ["%s %%b {0}", 'it\'s "ü"\\\n', 2**70, None]
+        priority = self.broker.capabilities.priorities[-1] if self.broker.capabilities.priorities else None
+        consumer = self.consumer()
+        for origin, reply_to in [("gen1@here", None), ("gen1@here", None), ("gen2@here", "mailbox")]:
+            model = encode_task(TaskCall(task="conformance.task", id="model"), queue=self.queue, priority=priority)
+            form = CallForm(model, 3)
+            fillings = form.fill([f"{origin}-{number}" for number in range(3)], [(odd, {}), ((), {"x": odd}), ((), {})])
+            filled = FilledForm(form, fillings, origin, reply_to)
+            for _ in range(2):
+                self.broker.publish_filled(filled)
+                received = [self.read(delivery) for delivery in self.receive(consumer, 3)]
+                assert received == filled.messages()
 
     def test_messages_published_one_by_one_arrive_in_their_order(self) -> None:
         published = [self.publish()[0].id for _ in range(20)]
