@@ -46,9 +46,9 @@ from celeriac.exceptions import (
 from celeriac.local import Frame, frame_variable
 from celeriac.protocol import envelope
 from celeriac.protocol.message import Message
-from celeriac.protocol.plain_call import PlainMessage, read_plain
+from celeriac.protocol.plain_call import read_plain
 from celeriac.protocol.representation import represent
-from celeriac.protocol.task_call import TaskCall, decode_task
+from celeriac.protocol.task_call import decode_task
 from celeriac.record import RecordKeeper
 from celeriac.report import Report, refuse
 from celeriac.request import Context
@@ -106,7 +106,14 @@ class Execution:
         what is to be done then.
         """
         call = decode_task(message, app.accepted_content)
-        return cls._of_call(app, call, message, ordinal=ordinal, redelivered=redelivered, hostname=hostname)
+        task = _find_task(app, call.task)
+        if call.chord is not None:
+            raise InvalidTaskError(
+                f"The task {call.task} is part of a chord, whose body would never be called, as celeriac has no chords "
+                "yet. Its message is kept as a dead letter; send chords to queues that only Celery's workers take from."
+            )
+        request = Context.from_call(call, message, hostname=hostname, redelivered=redelivered)
+        return cls(task, request, message=message, ordinal=ordinal)
 
     @classmethod
     def from_envelope(
@@ -120,35 +127,9 @@ class Execution:
         if plain is None:
             message = envelope.decode(data)
             return cls.from_message(app, message, ordinal=ordinal, redelivered=redelivered, hostname=hostname)
-        call, address = plain
-        return cls._of_call(app, call, address, ordinal=ordinal, redelivered=redelivered, hostname=hostname)
-
-    @classmethod
-    def _of_call(
-        cls,
-        app: "Celeriac",
-        call: TaskCall,
-        message: Message | PlainMessage,
-        *,
-        ordinal: int,
-        redelivered: bool,
-        hostname: str,
-    ) -> "Execution":
-        task = app.tasks.get(call.task) or app.missing_task(call.task)
-        if task is None:
-            raise NotRegistered(
-                f"There is no task {call.task!r} in this app: import the module that defines it (settings include or "
-                "imports, or autodiscover_tasks), and check that producer and worker agree on its name."
-            )
-        if call.chord is not None:
-            raise InvalidTaskError(
-                f"The task {call.task} is part of a chord, whose body would never be called, as celeriac has no chords "
-                "yet. Its message is kept as a dead letter; send chords to queues that only Celery's workers take from."
-            )
-        request = Context.from_call(call, message, hostname=hostname, redelivered=redelivered)
-        # A plain message has no moment to wait for, so nothing has to be done with it again.
-        whole = message if isinstance(message, Message) else None
-        return cls(task, request, message=whole, ordinal=ordinal)
+        task = _find_task(app, plain.headers.task)
+        # It has no moment to wait for, so nothing has to be done with its message again.
+        return cls(task, Context.from_plain(plain, hostname=hostname, redelivered=redelivered), ordinal=ordinal)
 
     @property
     def is_async(self) -> bool:
@@ -540,6 +521,16 @@ class Execution:
             if self.request.is_eager:
                 raise
             logger.exception("%s of task %s[%s] failed.", handler.__name__, self.task.name, self._id)
+
+
+def _find_task(app: "Celeriac", name: str) -> "Task[..., Any]":
+    task = app.tasks.get(name) or app.missing_task(name)
+    if task is None:
+        raise NotRegistered(
+            f"There is no task {name!r} in this app: import the module that defines it (settings include or imports, "
+            "or autodiscover_tasks), and check that producer and worker agree on its name."
+        )
+    return task
 
 
 def _unix_time(moment: str) -> float:

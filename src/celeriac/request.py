@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from celeriac.protocol.message import Message
-    from celeriac.protocol.plain_call import PlainMessage
+    from celeriac.protocol.plain_call import PlainCall, PlainKombuMessage, PlainMessage
     from celeriac.protocol.task_call import TaskCall
     from celeriac.record import Record
 
@@ -12,6 +12,18 @@ __all__ = ["Context"]
 
 #: What RabbitMQ adds to a message it has dead-lettered; sent again it would look like a cycle.
 _BROKER_HEADERS = frozenset({"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"})
+
+#: What every plain call says alike.
+_PLAIN = {
+    "called_directly": False,
+    "eta": None,
+    "expires": None,
+    "chain": None,
+    "chord": None,
+    "callbacks": None,
+    "errbacks": None,
+    "stamped_headers": None,
+}
 
 
 class Context:
@@ -77,9 +89,7 @@ class Context:
         self.update(*args, **kwargs)
 
     @classmethod
-    def from_call(
-        cls, call: "TaskCall", message: "Message | PlainMessage", *, hostname: str, redelivered: bool
-    ) -> "Context":
+    def from_call(cls, call: "TaskCall", message: "Message", *, hostname: str, redelivered: bool) -> "Context":
         """Return the request of a task call that a worker has received."""
         request = cls.__new__(cls)
         hard, soft = call.timelimit or (None, None)
@@ -127,6 +137,48 @@ class Context:
         request.__dict__ = {**call.headers, **fields} if call.headers else fields
         return request
 
+    @classmethod
+    def from_plain(cls, plain: "PlainCall", *, hostname: str, redelivered: bool) -> "Context":
+        """Return the request of a call that was read by the short way: what ``from_call`` gives, for less."""
+        request = cls.__new__(cls)
+        headers, args, kwargs, message = plain
+        hard, soft = headers.timelimit
+        request.__dict__ = {
+            **_PLAIN,
+            "id": headers.id,
+            "task": headers.task,
+            "args": args,
+            "kwargs": kwargs,
+            "retries": headers.retries,
+            "hostname": hostname,
+            "origin": headers.origin,
+            "delivery_info": {
+                "exchange": message.exchange,
+                "routing_key": message.routing_key or message.queue,
+                "priority": message.priority,
+                "redelivered": redelivered,
+            },
+            "reply_to": message.reply_to,
+            "correlation_id": headers.id,
+            "root_id": headers.root_id,
+            "parent_id": headers.parent_id,
+            "group": headers.group,
+            "taskset": headers.group,
+            "group_index": headers.group_index,
+            "timelimit": headers.timelimit,
+            "time_limit": hard,
+            "soft_time_limit": soft,
+            "shadow": headers.shadow,
+            "ignore_result": headers.ignore_result,
+            "stamps": {},
+            "replaced_task_nesting": headers.replaced_task_nesting,
+            "argsrepr": headers.argsrepr,
+            "kwargsrepr": headers.kwargsrepr,
+            "headers": {},
+            "_message": message,
+        }
+        return request
+
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Set fields, as ``dict.update`` does."""
         fields = dict(*args, **kwargs)
@@ -158,7 +210,7 @@ class Context:
     @property
     def properties(self) -> dict[str, Any] | None:
         """The message's properties, with AMQP's names; None when there was no message."""
-        message: Message | PlainMessage | None = self.__dict__.get("_message")
+        message: Message | PlainMessage | PlainKombuMessage | None = self.__dict__.get("_message")
         if message is None:
             return None
         return {
@@ -173,7 +225,7 @@ class Context:
 
     def carried(self, name: str) -> str | None:
         """Return what the publisher's framework has sent along under this name, or None."""
-        message: Message | PlainMessage | None = self.__dict__.get("_message")
+        message: Message | PlainMessage | PlainKombuMessage | None = self.__dict__.get("_message")
         headers = message.headers if message is not None else None
         # A plain message has no such header.
         value = headers.get(f"celeriac-{name}") if isinstance(headers, dict) else None

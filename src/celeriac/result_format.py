@@ -8,10 +8,15 @@ import msgspec
 from celeriac import clock, states
 from celeriac.backends.base import StoredResult
 from celeriac.exceptions import EncodeError
-from celeriac.protocol.result_document import ResultDocument, decode_document, encode_document
+from celeriac.protocol.result_document import (
+    ResultDocument,
+    decode_document,
+    encode_document,
+    encode_plain_success,
+)
+from celeriac.protocol.serialization import Encoded, is_own_json
 
 if TYPE_CHECKING:
-    from celeriac.protocol.serialization import Encoded
     from celeriac.request import Context
     from celeriac.settings import Settings
 
@@ -30,6 +35,8 @@ class ResultFormat:
         self._compression: str | None = conf.result_compression
         self._accept = frozenset(conf.result_accept_content or conf.accept_content)
         self._extended: bool = bool(conf.result_extended)
+        #: The document of a success is written by the short way, as far as the settings go.
+        self._is_plain = not self._compression and not self._extended
         self._lifetime = _seconds(conf.result_expires)
         failure = conf.result_failure_expires
         self._failure_lifetime = self._lifetime if failure is None else _seconds(failure)
@@ -44,6 +51,11 @@ class ResultFormat:
         task_id = request.id or ""
         children = request.existing_children
         record = request.call_record
+        is_plain = state == states.SUCCESS and self._is_plain and record is None and not children
+        if is_plain and is_own_json(self._serializer):
+            stored = self._write_plain(request, result, execution)
+            if stored is not None:
+                return stored
         is_done = state in _DONE if record is not None else state in states.READY_STATES
         encoded = self._encode(
             ResultDocument(
@@ -70,7 +82,23 @@ class ResultFormat:
             reply_to=request.reply_to,
         )
 
-    def _encode(self, document: ResultDocument) -> "Encoded":
+    def _write_plain(self, request: "Context", result: Any, execution: int) -> StoredResult | None:
+        """Return a success of which nothing more is said; None: take the long way."""
+        task_id = request.id or ""
+        date_done = datetime.fromtimestamp(clock.now(), UTC)
+        document = encode_plain_success(task_id, result, date_done, group_id=request.group, parent_id=request.parent_id)
+        if document is None:
+            return None
+        return StoredResult(
+            task_id=task_id,
+            state=states.SUCCESS,
+            document=document,
+            lifetime=self._lifetime,
+            execution=execution,
+            reply_to=request.reply_to,
+        )
+
+    def _encode(self, document: ResultDocument) -> Encoded:
         try:
             return encode_document(document, self._serializer, compression=self._compression)
         except EncodeError:

@@ -3,7 +3,7 @@
 Plain is a call of protocol 2 as celeriac's and Celery's producers write it when nothing special is asked for: JSON
 without type tags, no signatures, no moments, no headers of the caller's. Such an envelope is read into typed values in
 two steps and without a dictionary in between. Everything else, also whatever is wrong, takes the long way
-(``task_call.decode_task``), which gives the same call or says what is wrong.
+(``task_call.decode_task``), which leads to the same request or says what is wrong.
 """
 
 from collections.abc import Collection
@@ -14,15 +14,14 @@ from msgspec import Meta, Struct, field
 
 from celeriac.exceptions import UnreadableMessage
 from celeriac.protocol.kombu_envelope import KombuProperties, decode_body
-from celeriac.protocol.task_call import TaskCall
 
-__all__ = ["PlainCall", "PlainMessage", "read_plain"]
+__all__ = ["PlainCall", "PlainHeaders", "PlainKombuMessage", "PlainMessage", "read_plain"]
 
 _Text = Annotated[str, Meta(min_length=1)]
 _Seconds = int | float | None
 
 
-class _Headers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PlainHeaders(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The headers of a plain call: these and no others."""
 
     task: _Text
@@ -51,7 +50,7 @@ class PlainMessage(Struct, frozen=True, kw_only=True, array_like=True):
 
     id: str
     queue: str
-    headers: _Headers
+    headers: PlainHeaders
     priority: int | None = None
     not_before: float | None = None
     expires_at: float | None = None
@@ -63,12 +62,68 @@ class PlainMessage(Struct, frozen=True, kw_only=True, array_like=True):
     content_encoding: str = "utf-8"
     body: bytes = b""
 
+    def content(self) -> bytes:
+        """Return the bytes of its body."""
+        return self.body
+
+
+class PlainKombuMessage(Struct, frozen=True, kw_only=True):
+    """The same in Celery's envelope."""
+
+    text: str = field(name="body")
+    headers: PlainHeaders
+    properties: KombuProperties
+    content_type: str = field(name="content-type")
+    content_encoding: str = field(name="content-encoding")
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self.headers.id
+
+    @property
+    def queue(self) -> str:
+        """The routing key, which is the queue's name unless it was published to an exchange."""
+        return self.properties.delivery_info.routing_key
+
+    @property
+    def exchange(self) -> str:
+        """What it was published to."""
+        return self.properties.delivery_info.exchange
+
+    @property
+    def routing_key(self) -> str | None:
+        """What it was published with to an exchange."""
+        address = self.properties.delivery_info
+        return address.routing_key if address.exchange else None
+
+    @property
+    def priority(self) -> int | None:
+        """None and 0 look alike."""
+        return self.properties.priority or None
+
+    @property
+    def reply_to(self) -> str | None:
+        """Where its result is sent to."""
+        return self.properties.reply_to
+
+    @property
+    def delivery_mode(self) -> int:
+        """AMQP's: 2 is persistent."""
+        return self.properties.delivery_mode
+
+    def content(self) -> bytes:
+        """Return the bytes of its body; raises ``UnreadableMessage``."""
+        return decode_body(self.text, self.properties.body_encoding)
+
 
 class PlainCall(NamedTuple):
     """A call and the message it came by."""
 
-    call: TaskCall
-    message: PlainMessage
+    headers: PlainHeaders
+    args: list[Any]
+    kwargs: dict[str, Any]
+    message: PlainMessage | PlainKombuMessage
 
 
 class _NoSignatures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,69 +133,22 @@ class _NoSignatures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     chord: None = None
 
 
-class _KombuMessage(Struct, frozen=True, kw_only=True):
-    """The same in Celery's envelope."""
-
-    body: str
-    headers: _Headers
-    properties: KombuProperties
-    content_type: str = field(name="content-type")
-    content_encoding: str = field(name="content-encoding")
-
-
 _message_decoder = msgspec.msgpack.Decoder(PlainMessage)
-_kombu_decoder = msgspec.json.Decoder(_KombuMessage)
+_kombu_decoder = msgspec.json.Decoder(PlainKombuMessage)
 _body_decoder = msgspec.json.Decoder(tuple[list[Any], dict[str, Any], _NoSignatures])
 
 
 def read_plain(envelope: bytes, accept: Collection[str]) -> PlainCall | None:
     """Return the call in an envelope if it is plain; None: take the long way."""
     try:
-        message = _read_kombu(envelope) if envelope[:1] == b"{" else _message_decoder.decode(envelope)
+        message: PlainMessage | PlainKombuMessage
+        message = _kombu_decoder.decode(envelope) if envelope[:1] == b"{" else _message_decoder.decode(envelope)
         if message.content_type != "application/json" or message.content_type not in accept:
             return None
-        if b'"__type__"' in message.body:
+        body = message.content()
+        if b'"__type__"' in body:
             return None
-        args, kwargs, _ = _body_decoder.decode(message.body)
+        args, kwargs, _ = _body_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, UnreadableMessage, RecursionError):
         return None
-    headers = message.headers
-    call = TaskCall(
-        task=headers.task,
-        id=headers.id,
-        args=args,
-        kwargs=kwargs,
-        retries=headers.retries,
-        timelimit=headers.timelimit,
-        root_id=headers.root_id,
-        parent_id=headers.parent_id,
-        group=headers.group,
-        group_index=headers.group_index,
-        origin=headers.origin,
-        reply_to=message.reply_to,
-        ignore_result=headers.ignore_result,
-        shadow=headers.shadow,
-        replaced_task_nesting=headers.replaced_task_nesting,
-        argsrepr=headers.argsrepr,
-        kwargsrepr=headers.kwargsrepr,
-    )
-    return PlainCall(call, message)
-
-
-def _read_kombu(envelope: bytes) -> PlainMessage:
-    read = _kombu_decoder.decode(envelope)
-    properties = read.properties
-    address = properties.delivery_info
-    return PlainMessage(
-        id=read.headers.id,
-        queue=address.routing_key,
-        headers=read.headers,
-        priority=properties.priority or None,
-        reply_to=properties.reply_to,
-        exchange=address.exchange,
-        routing_key=address.routing_key if address.exchange else None,
-        delivery_mode=properties.delivery_mode,
-        content_type=read.content_type,
-        content_encoding=read.content_encoding,
-        body=decode_body(read.body, properties.body_encoding),
-    )
+    return PlainCall(message.headers, args, kwargs, message)

@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 from celeriac.exceptions import ContentDisallowed, DecodeError, EncodeError
 from celeriac.protocol import tagged_json
 
-__all__ = ["Encoded", "Serializer", "check_accepted", "content_type_of", "dumps", "find", "loads", "register"]
+__all__ = [
+    "Encoded",
+    "Serializer",
+    "check_accepted",
+    "content_type_of",
+    "dumps",
+    "find",
+    "is_own_json",
+    "loads",
+    "register",
+]
 
 _PICKLE_PROTOCOL = 4
 #: Content types without structure, which cannot do harm: always accepted.
@@ -85,6 +95,11 @@ def dumps(value: Any, serializer: str = "json") -> Encoded:
             "pass plain data (numbers, text, lists, dicts, dates), or choose another serializer."
         ) from error
     return Encoded(entry.content_type, entry.content_encoding, data)
+
+
+def is_own_json(serializer: str) -> bool:
+    """Say whether this serializer writes JSON as ``tagged_json`` does; somebody may have registered another one."""
+    return serializer == "json" and _by_name["json"].encoder is tagged_json.encode
 
 
 def loads(data: bytes, content_type: str, content_encoding: str, accept: Collection[str]) -> Any:

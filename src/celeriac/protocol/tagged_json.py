@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["decode", "encode", "register_type"]
+__all__ = ["decode", "encode", "register_type", "text"]
 
 _Converter = Callable[[Any], Any]
 
@@ -55,7 +55,12 @@ def register_type(
 
 def encode(value: Any) -> bytes:
     """Return the value as JSON; raises whatever the value's own conversion raises, ``TypeError`` if it has none."""
-    return "".join(_encode_parts(value, 0)).encode("ascii")
+    return text(value).encode("ascii")
+
+
+def text(value: Any) -> str:
+    """Return the same as text."""
+    return "".join(_encode_parts(value, 0))
 
 
 def decode(data: bytes) -> Any:

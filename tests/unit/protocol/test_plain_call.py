@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from celeriac.protocol import envelope, kombu_envelope
 from celeriac.protocol.plain_call import PlainMessage, read_plain
 from celeriac.protocol.task_call import TaskCall, decode_task, encode_task
+from celeriac.request import Context
 
 JSON = frozenset({"application/json"})
 PLAIN = st.recursive(
@@ -35,13 +36,16 @@ def test_a_plain_call_is_read_by_the_short_way(encode):
 
 @BOTH
 @given(args=st.lists(PLAIN, max_size=3), kwargs=st.dictionaries(st.text(), PLAIN, max_size=3))
-def test_both_ways_give_the_same_call_and_address(encode, args, kwargs):
+def test_both_ways_lead_to_the_same_request(encode, args, kwargs):
     sent = message(args=args, kwargs=kwargs, retries=2, timelimit=(3, 1.5), root_id="r", group="g", group_index=1)
     read = read_plain(encode(sent), JSON)
     if read is not None:
-        assert read.call == decode_task(envelope.decode(encode(sent)), JSON)
-        for name in PlainMessage.__struct_fields__:
-            assert name == "headers" or getattr(read.message, name) == getattr(sent, name)
+        whole = envelope.decode(encode(sent))
+        short = Context.from_plain(read, hostname="here", redelivered=True)
+        long = Context.from_call(decode_task(whole, JSON), whole, hostname="here", redelivered=True)
+        assert {**vars(short), "_message": None} == {**vars(long), "_message": None}
+        assert short.properties == long.properties
+        assert read.message.content() == sent.body
 
 
 @pytest.mark.parametrize(

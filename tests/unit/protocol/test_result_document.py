@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from celeriac.exceptions import ContentDisallowed, DecodeError, EncodeError, SecurityError
-from celeriac.protocol.result_document import ResultDocument, decode_document, encode_document
+from celeriac.protocol.result_document import ResultDocument, decode_document, encode_document, encode_plain_success
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -40,6 +42,45 @@ def test_a_whole_document_comes_back(serializer: str) -> None:
         stamps={"s": [1]},
     )
     assert there_and_back(document, serializer) == document
+
+
+RESULTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.datetimes() | st.uuids(),
+    lambda items: st.lists(items, max_size=3) | st.dictionaries(st.text(), items, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    task_id=st.text(),
+    result=RESULTS,
+    date_done=st.datetimes(timezones=st.just(UTC)),
+    group_id=st.none() | st.text(),
+    parent_id=st.none() | st.text(),
+)
+def test_the_short_way_writes_the_same_document(
+    task_id: str, result: Any, date_done: datetime, group_id: str | None, parent_id: str | None
+) -> None:
+    document = ResultDocument(
+        task_id=task_id,
+        status="SUCCESS",
+        result=result,
+        children=[],
+        date_done=date_done,
+        group_id=group_id,
+        parent_id=parent_id,
+    )
+
+    short = encode_plain_success(task_id, result, date_done, group_id=group_id, parent_id=parent_id)
+
+    assert short == encode_document(document).data
+
+
+def test_what_cannot_be_written_is_left_to_the_long_way() -> None:
+    assert encode_plain_success("a", object(), datetime.now(UTC)) is None
+    itself: list[Any] = []
+    itself.append(itself)
+    assert encode_plain_success("a", itself, datetime.now(UTC)) is None
 
 
 def test_an_exception_is_written_as_one_only_where_the_state_is_one() -> None:
