@@ -9,7 +9,7 @@ from celeriac.timetables.choice import timetable_for
 
 
 def test_it_is_where_the_messages_are_and_a_claim_publishes(tmp_path: Path) -> None:
-    for url in ("memory://x", f"sqlite:///{tmp_path}/messages.sqlite3"):
+    for url in ("memory://x", f"sqlite:///{tmp_path}/messages.sqlite3", "redis://nowhere:6379/1"):
         broker = broker_from_url(url)
         backend = backend_from_url(f"sqlite:///{tmp_path}/results.sqlite3")
         timetable = timetable_for(broker, backend, file=tmp_path / "celerybeat-schedule")
@@ -19,9 +19,17 @@ def test_it_is_where_the_messages_are_and_a_claim_publishes(tmp_path: Path) -> N
 
 def test_beside_rabbitmq_it_is_where_the_results_are(tmp_path: Path) -> None:
     broker = broker_from_url("amqp://nowhere")
-    backend = backend_from_url(f"sqlite:///{tmp_path}/results.sqlite3")
-    timetable = timetable_for(broker, backend, file=tmp_path / "celerybeat-schedule")
-    assert timetable.url == backend.url
+    for url in (f"sqlite:///{tmp_path}/results.sqlite3", "redis://nowhere:6379/1"):
+        backend = backend_from_url(url)
+        timetable = timetable_for(broker, backend, file=tmp_path / "celerybeat-schedule")
+        assert timetable.url == backend.url
+        assert not timetable.publishes
+
+
+def test_on_a_cluster_a_claim_does_not_publish(tmp_path: Path) -> None:
+    broker = broker_from_url("redis+cluster://nowhere:7000")
+    timetable = timetable_for(broker, backend_from_url(None), file=tmp_path / "celerybeat-schedule")
+    assert timetable.url == broker.url
     assert not timetable.publishes
 
 

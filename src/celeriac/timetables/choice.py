@@ -19,6 +19,7 @@ _log = logging.getLogger("celeriac.beat")
 TIMETABLES: dict[str, str] = {
     "memory": "celeriac.timetables.memory:MemoryTimetable",
     "sqlite": "celeriac.timetables.sqlite:SqliteTimetable",
+    "redis": "celeriac.timetables.redis:RedisTimetable",
 }
 
 

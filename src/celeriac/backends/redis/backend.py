@@ -1,7 +1,7 @@
 """The result backend on Redis, Valkey, Sentinel or a Cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from celeriac.backends.base import ChordProgress, ResultBackend, StoredResult
 from celeriac.backends.redis.fetching import Fetching
@@ -29,6 +29,8 @@ _CHORD_PART = load_script("celeriac.backends.redis", "chord_part")
 
 class RedisBackend(ResultBackend):
     """Celery reads and writes the same results; what celeriac adds, it does not see."""
+
+    timetable_engine: ClassVar[str | None] = "redis"
 
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None, broker: Broker | None = None) -> None:
         self.location = Location.from_url(url, options or {})

@@ -36,6 +36,7 @@ from celeriac.redis.errors import RedisUnavailable
 from celeriac.redis.examination import examine
 from celeriac.redis.location import Kind, Location
 from celeriac.redis.opening import server_at
+from celeriac.redis.packing import Argument
 from celeriac.routing import Queue
 
 __all__ = ["RedisBroker"]
@@ -62,6 +63,8 @@ def _reaching() -> Iterator[None]:
 
 class RedisBroker(Broker):
     """A server, a master that Sentinels name, or a Cluster."""
+
+    timetable_engine: ClassVar[str | None] = "redis"
 
     capabilities: ClassVar[Capabilities] = _CAPABILITIES
 
@@ -106,6 +109,10 @@ class RedisBroker(Broker):
             super().publish_with_results(messages, results, backend, timeout=timeout)
             return
         self._publisher.publish_with_results(messages, results, beside, timeout)
+
+    def commands_to_publish(self, message: Message) -> list[tuple[Argument, ...]]:
+        """Return the commands that publish a message, for a script on its server; not for a Cluster."""
+        return self._publisher.commands(message)
 
     def consumer(
         self, queues: Sequence[Queue], *, node: str, results: ResultBackend | None = None, lease: float = DEFAULT_LEASE

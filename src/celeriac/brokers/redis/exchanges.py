@@ -14,7 +14,7 @@ from celeriac.brokers.redis.layout import Layout
 from celeriac.protocol.message import Message
 from celeriac.queues import Queue, topic_matches
 from celeriac.redis.errors import RedisRefused, ReplyError, explain_reply
-from celeriac.redis.packing import Command, Reply
+from celeriac.redis.packing import Argument, Command, Reply
 from celeriac.redis.servers import Server
 
 __all__ = ["Exchanges"]
@@ -62,9 +62,9 @@ class Exchanges:
         members = [(key.encode(), (b"SREM", key, member)) for key, member in self._members(declared)]
         self._scatter([(self._layout.queues.encode(), (b"SREM", self._layout.queues, queue)), *members])
 
-    def expiries(self, queues: Iterable[str]) -> list[Command]:
+    def expiries(self, queues: Iterable[str]) -> list[tuple[Argument, ...]]:
         """Return the commands that give the lists of queues with ``x-expires`` their time anew: they are in use."""
-        commands: list[Command] = []
+        commands: list[tuple[Argument, ...]] = []
         for name in dict.fromkeys(queues):
             milliseconds = _expiry_of(self._queues.get(name))
             if milliseconds:

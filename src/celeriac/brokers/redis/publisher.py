@@ -70,6 +70,13 @@ class Publisher:
         placed = self._place(messages, interop=self._layout.interop)
         self._say_what_is_certain(lambda: self._push_with_results(placed, results, backend, timeout))
 
+    def commands(self, message: Message) -> list[tuple[Argument, ...]]:
+        """Return the commands that publish a message, for a script of somebody else's; its queue is declared."""
+        commands = [placed.arguments() for placed in self._place([message], interop=self._layout.interop)]
+        if self._exchanges.is_some_expiring:
+            commands += self._exchanges.expiries([message.queue])
+        return commands
+
     def broadcast(self, exchange: str, routing_key: str, payload: bytes) -> None:
         """Send to whoever listens."""
         channel = self._layout.channel(exchange, routing_key)
