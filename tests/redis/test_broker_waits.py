@@ -96,6 +96,38 @@ def test_a_push_by_anybody_wakes_a_waiting_consumer_without_its_asking(
 
 
 @in_both_protocols
+def test_a_take_does_not_ring_for_what_it_has_taken(broker: RedisBroker, client: Any) -> None:
+    consumer = broker.consumer([Queue("q")], node="one@here")
+    assert consumer.receive(10, 0.05) == []
+    client.config_resetstat()
+    for _ in range(20):
+        client.lpush("q", "rubbish")
+        assert len(until(lambda: consumer.receive(10, 1))) == 1
+        assert consumer.receive(10, 0.01) == []
+    # A take for each message, and the looks of a second or two.
+    assert client.info("commandstats")["cmdstat_evalsha"]["calls"] < 30
+    consumer.close()
+
+
+@in_both_protocols
+def test_what_a_consumer_puts_on_its_own_queues_it_finds_without_being_rung_for(broker: RedisBroker) -> None:
+    consumer = broker.consumer([Queue("q"), Queue("other")], node="one@here")
+    broker.publish([Message(id="a", queue="q", headers={})])
+    [taken] = received(consumer, 1)
+    assert consumer.receive(10, 0) == []
+    consumer.settle([Settlement(delivery=taken, outcome=Outcome.REQUEUE)])
+    [again] = consumer.receive(10, 0)
+    assert consumer.receive(10, 0) == []
+    follow_up = Message(id="b", queue="other", headers={}, priority=9)
+    consumer.settle([Settlement(delivery=again, outcome=Outcome.ACK, follow_ups=(follow_up,))])
+    [followed] = consumer.receive(10, 0)
+    due = Message(id="c", queue="q", headers={}, not_before=time.time() + 0.1)
+    consumer.settle([Settlement(delivery=followed, outcome=Outcome.REPLACE, replacement=due)])
+    assert [delivery.queue for delivery in consumer.receive(10, 0.6)] == ["other"]
+    consumer.close()
+
+
+@in_both_protocols
 def test_a_delayed_message_published_elsewhere_is_waited_for_to_its_moment(broker: RedisBroker) -> None:
     consumer = broker.consumer([Queue("q")], node="one@here")
     assert consumer.receive(1, 0.05) == []

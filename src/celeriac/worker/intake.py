@@ -2,9 +2,12 @@
 
 Its duties, in one loop: renew the lease, give dead nodes' deliveries back, settle what has ended, take as many
 deliveries as are wanted. The main thread hands over orders and picks up what has come in; neither ever waits for the
-other. While the broker is away the intake tries again with growing pauses, keeps every order, says so once in the log,
-and once more when it is back; the main thread and the children go on meanwhile. While only the result store is away
-it does the same, and keeps the lease.
+other. What comes in while the main thread sleeps, the consumer thread gives to the children itself (``on_arrivals``):
+to wake the main thread first would be a good part of a task's latency.
+
+While the broker is away the intake tries again with growing pauses, keeps every order, says so once in the log, and
+once more when it is back; the main thread and the children go on meanwhile. While only the result store is away it does
+the same, and keeps the lease.
 """
 
 import contextlib
@@ -39,6 +42,10 @@ _LOOK_EVERY = 1.0
 _ASK_EVERY = 3.0
 #: Seconds a take waits before the loop looks at its other duties.
 _TURN = 1.0
+
+
+def _leave_to_the_main_thread() -> None:
+    """Stand in for a callback until the node has set it."""
 
 
 class Keep(NamedTuple):
@@ -93,6 +100,8 @@ class Intake:
         self._acked: list[Delivery] = []
         self._not_acked: list[Delivery] = []
         self._wanted = 0
+        #: Called in the consumer thread when the broker has given all that it has, before the main thread is woken.
+        self.on_arrivals: Callable[[], None] = _leave_to_the_main_thread
         self._stopping = False
         #: Until when a broker that is away is tried while stopping (monotonic).
         self._patient_until = 0.0
@@ -129,11 +138,10 @@ class Intake:
 
     def want(self, count: int) -> None:
         """Ask for up to this many deliveries, those that have come in already included."""
-        if count != self._wanted:
-            grew = count > self._wanted
-            self._wanted = count
-            if grew:
-                self._wake()
+        before, self._wanted = self._wanted, count
+        # Who waits for deliveries need not know that there is room for more of them than there was.
+        if before < count and before <= len(self._incoming):
+            self._wake()
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Have deliveries settled soon; in batches, in this order."""
@@ -252,6 +260,8 @@ class Intake:
         if deliveries:
             with self._lock:
                 self._incoming.extend(deliveries)
+            if len(deliveries) < limit:
+                self.on_arrivals()
             self._notify()
 
     def _renew(self, consumer: Consumer, now: float) -> None:

@@ -1,6 +1,11 @@
-"""The node's event loop: descriptors and what to call when they are ready."""
+"""The node's event loop: descriptors and what to call when they are ready.
+
+All that the loop's callbacks own belongs to the thread that runs the loop, except while that thread waits: then another
+one may act in its place, and a wake-up less lies between what happens and what is done about it.
+"""
 
 import selectors
+import threading
 from collections.abc import Callable
 
 __all__ = ["Loop"]
@@ -13,6 +18,10 @@ class Loop:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        #: Held by the loop's thread but while it waits, and by who acts in its place.
+        self._turn = threading.Lock()
+        self._turn.acquire()
+        self._failure: BaseException | None = None
 
     def watch(self, descriptor: int, callback: Callback) -> None:
         """Call back whenever the descriptor is readable."""
@@ -37,12 +46,33 @@ class Loop:
 
     def run_once(self, timeout: float) -> None:
         """Wait up to ``timeout`` seconds, and call back for what is ready."""
-        for key, events in self._selector.select(timeout):
+        self._turn.release()
+        try:
+            ready = self._selector.select(timeout)
+        finally:
+            self._turn.acquire()
+        if self._failure is not None:
+            raise self._failure
+        for key, events in ready:
             on_readable, on_writable = key.data
             if events & selectors.EVENT_WRITE and on_writable is not None:
                 on_writable()
             if events & selectors.EVENT_READ:
                 on_readable()
+
+    def act_meanwhile(self, action: Callback) -> None:
+        """In another thread: act in the place of the loop's while that waits; do nothing if it does not.
+
+        Who calls this wakes the loop afterwards, to see what has changed, or to end by what has gone wrong.
+        """
+        if self._turn.acquire(blocking=False):
+            try:
+                if self._failure is None:
+                    action()
+            except BaseException as error:  # noqa: BLE001 - it ends the loop, as it would have in its own thread
+                self._failure = error
+            finally:
+                self._turn.release()
 
     def close(self) -> None:
         """Release it. Safe to call twice."""

@@ -85,13 +85,13 @@ class Node:
         #: When the phase must be over (monotonic).
         self._phase_until = float("inf")
         self._announced = False
-        self._looked_at = 0.0
-        self._memory_looked_at = 0.0
+        self._looked_at = self._memory_looked_at = 0.0
         self._blocked_since: float | None = None
         self._renewal = Renewal(app_link.facts, may_start_anew=options.reloads)
         app_link.on_facts = self._on_facts
         crew.on_frames = self._on_frames
         crew.on_end = self._on_child_end
+        intake.on_arrivals = lambda: loop.act_meanwhile(self._hand_on)
 
     def run(self) -> bool:
         """Run until a shutdown is complete; True when it was for a new node, with new settings, to take over.
@@ -168,8 +168,7 @@ class Node:
 
     def _avoid_blocked_loop(self, child: Child, now: float) -> None:
         """Take back what a child's event loop leaves lying although it has slots: some coroutine blocks it."""
-        left_lying = child.take_back_from(LaneKind.ASYNC)
-        if left_lying:
+        if left_lying := child.take_back_from(LaneKind.ASYNC):
             child.loads[LaneKind.ASYNC].avoided_until = now + _AVOIDANCE
             self._wait_again(left_lying)
 
@@ -241,6 +240,11 @@ class Node:
         if self._phase is not _Phase.RUNNING:
             self._give_back_waiting()
 
+    def _hand_on(self) -> None:
+        """In the consumer thread: give what has come in to the children at once."""
+        self._on_arrivals()
+        self._dispatch(time.monotonic())
+
     def _begin_acked(self, placement: Placement[Child]) -> None:
         """Send what had to be acked first to its child, or let it wait for another one when that has begun to leave."""
         child, lane = placement.workplace, placement.assignment.lane
@@ -266,8 +270,7 @@ class Node:
         keeps: list[Keep] = []
         for frame in frames:
             if isinstance(frame, Done):
-                assignment = child.finish(frame.sequence, now)
-                if assignment is None:
+                if (assignment := child.finish(frame.sequence, now)) is None:
                     continue
                 if assignment.verdict is None:
                     self._pace.observe(assignment.task_name or frame.task_name, frame.runtime)

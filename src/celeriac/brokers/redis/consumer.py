@@ -135,7 +135,11 @@ class RedisConsumer(Consumer):
     def recover(self) -> int:
         self._connect()
         self._ripening.look(self._fleet.queues)
-        return sum(self._fleet.on_each(lambda shard: shard.record.recover()))
+        recovered = sum(self._fleet.on_each(lambda shard: shard.record.recover()))
+        if recovered:
+            # The bell does not ring for what this connection has done.
+            self._fleet.look()
+        return recovered
 
     def add_queue(self, queue: Queue) -> None:
         self._exchanges.declare([queue])

@@ -1,9 +1,11 @@
 """A consumer's connection, and the door bell in it.
 
 The bell is the server's client tracking, made for caches: whoever has read a key is told when it changes, once. Our
-scripts read every list they find empty, so the first push to it, by whomever, rings. With RESP3 the news comes on the
-same connection; RESP2 needs a second one to send it to. A server or a proxy that does not know of it leaves the
-consumer deaf: then it has to look. Measured against the alternatives in ``docs/internals/redis-engine.md``.
+scripts read every list they find empty, so the first push to it, by whomever else, rings. What the consumer itself does
+rings not (``NOLOOP``): a take would ring for the messages it has just taken, as a script that reads anything counts as
+having read all of its keys. With RESP3 the news comes on the same connection; RESP2 needs a second one to send it to. A
+server or a proxy that does not know of it leaves the consumer deaf: then it has to look. Measured against the
+alternatives in ``docs/internals/redis-engine.md``.
 """
 
 import logging
@@ -81,12 +83,12 @@ class Line:
     def _arm(self) -> None:
         try:
             if self._redirected is None:
-                self.connection.call(b"CLIENT", b"TRACKING", b"ON")
+                self.connection.call(b"CLIENT", b"TRACKING", b"ON", b"NOLOOP")
             else:
                 number = self._redirected.call(b"CLIENT", b"ID")
                 self._redirected.send((b"SUBSCRIBE", b"__redis__:invalidate"))
                 self._redirected_generation = self._redirected.generation
-                self.connection.call(b"CLIENT", b"TRACKING", b"ON", b"REDIRECT", number)
+                self.connection.call(b"CLIENT", b"TRACKING", b"ON", b"REDIRECT", number, b"NOLOOP")
         except RedisRefused as error:
             if not self.is_deaf:
                 _log.warning(

@@ -152,8 +152,12 @@ class Settling:
             beside.location.database if beside is not None and elsewhere else b"",
             self._database,
         ]
+        touched: list[str] = []
         for settlement in settlements:
-            arguments += (str(settlement.delivery.tag), _OUTCOMES[settlement.outcome])
+            tag = str(settlement.delivery.tag)
+            arguments += (tag, _OUTCOMES[settlement.outcome])
+            if settlement.outcome is Outcome.REQUEUE:
+                touched.append(f"{self._layout.prefix}{tag.partition(':')[2]}")
             if settlement.outcome is Outcome.REJECT:
                 label = read_label(settlement.delivery.envelope)
                 arguments += (label.task_id, letter_head(settlement, label))
@@ -161,11 +165,14 @@ class Settling:
             arguments.append(len(placed))
             for each, is_at_head in placed:
                 arguments += each.arguments(at_head=is_at_head)
+                touched.append(each.key)
             if settlement.result is None or beside is None:
                 arguments.append(b"0")
             else:
                 key = result_key(beside.prefix, settlement.result.task_id)
                 arguments += (b"1", key, *result_arguments(settlement.result))
+        if touched:
+            self._shard.did(touched)
         return ScriptCall(
             load_script(SCRIPTS, "settle"),
             (keys.in_flight, keys.returned, keys.settled, *self._layout.dead(self._shard.queue)),

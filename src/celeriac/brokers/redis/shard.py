@@ -5,7 +5,7 @@ On a server there is one for all queues of a consumer; on a Cluster there is one
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from celeriac.brokers.base import Delivery
@@ -65,6 +65,10 @@ class Shard:
         """How long until the next delayed message is due; None if none is known."""
         moment = self.agenda.next_moment
         return None if moment is None else (moment - self._now()) / 1000
+
+    def did(self, keys: Iterable[str]) -> None:
+        """Note that our own connection puts something there, for which the bell does not ring."""
+        self.agenda.wake({key.encode() for key in keys})
 
     def is_something_to_ask(self) -> bool:
         """Some list may hold something, some delayed message may be due, or an answer was lost."""
@@ -217,12 +221,14 @@ class Shard:
 
     def _delay(self, late: Sequence[tuple[Delivery, float]]) -> set[str]:
         """Put messages with an eta where they wait for it; return the tags of those that had to."""
-        keys = [self.record.keys.in_flight, *[self._layout.delayed(delivery.queue) for delivery, _ in late]]
+        delayed = [self._layout.delayed(delivery.queue) for delivery, _ in late]
+        keys = [self.record.keys.in_flight, *delayed]
         arguments: list[Argument] = []
         for delivery, moment in late:
             tag = str(delivery.tag)
             arguments += (tag, self._layout.step_of(tag.partition(":")[2]), repr(moment))
         reply = self.line.connection.run(ScriptCall(load_script(SCRIPTS, "delay"), keys, arguments))
+        self.did(delayed)
         return {str(delivery.tag) for (delivery, _), is_moved in zip(late, reply, strict=True) if is_moved}
 
     def _complain(self, entry: ListEntry, error: bytes) -> None:
