@@ -67,7 +67,7 @@ def _run(
         run.measure(peers, measures)
     except KeyboardInterrupt:
         is_interrupted = True
-        run.interrupted()
+        run.interrupted(measures)
     report = run.report(measures)
     _write(report, directory)
     print(report.text())

@@ -9,18 +9,21 @@ from pathlib import Path
 
 from benchmarks.measure import Measure
 from benchmarks.measures.drain import DRAIN_OFF, DRAIN_STORED
+from benchmarks.measures.payloads import PAYLOAD_MEASURES
 from benchmarks.measures.publishing import PUBLISHING
 from benchmarks.measures.waiting import LATENCY, ROUND_TRIP
 from benchmarks.peers import PEERS, Peer
 
 __all__ = ["compared", "revision"]
 
+#: Those that carry much.
+_PAYLOADS = PAYLOAD_MEASURES[1:4]
 _ROOT = Path(__file__).parents[1]
 
 
 def compared() -> tuple[Measure, ...]:
     """Return what is compared, all of it in several rounds."""
-    measures = (PUBLISHING, DRAIN_OFF, DRAIN_STORED, LATENCY, ROUND_TRIP)
+    measures = (PUBLISHING, DRAIN_OFF, DRAIN_STORED, LATENCY, ROUND_TRIP, *_PAYLOADS)
     return tuple(replace(measure, repeated=True) for measure in measures)
 
 

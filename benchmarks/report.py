@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from benchmarks.measure import Column, Measure
 from benchmarks.results import OWN, Results
 from benchmarks.sizes import Sizes
+from benchmarks.summary import summary
 
 __all__ = ["Report"]
 
@@ -40,6 +41,9 @@ class Report:
             f"\nMedians of {self.sizes.rounds} rounds where marked with *. In brackets: how many times as good "
             "celeriac is, the median of the rounds' own ratios. - : it cannot do that, see below."
         )
+        if not self.sizes.is_comparison:
+            floors = [row for row in self.settings if row not in self.sides]
+            parts += ["", "## In short", "", summary(self.measures, self.results, self.sides, floors)]
         for measure in self.measures:
             if rows := self._ordered(self.results.rows(measure.name)):
                 title = measure.title.format(**asdict(self.sizes))

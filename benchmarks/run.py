@@ -18,7 +18,7 @@ from benchmarks.measures.publishing import PUBLISHING
 from benchmarks.pace import Pace, find_pace
 from benchmarks.peers import Peer
 from benchmarks.report import Report
-from benchmarks.results import NAMED, Results
+from benchmarks.results import NAMED, OWN, Results
 from benchmarks.side import ClientFailed, Side
 from benchmarks.sizes import Sizes
 from benchmarks.stores import Store, temporary_directory
@@ -85,9 +85,12 @@ class Run:
             facts=self._facts | {"load": f"{self._facts['load']}, {machine.load()} after", "took": took},
         )
 
-    def interrupted(self) -> None:
-        """Have the report say that it is not all."""
+    def interrupted(self, measures: Sequence[Measure]) -> None:
+        """Have the report say what is missing because of that."""
         self._facts["interrupted"] = "somebody ended the run before it was through"
+        for measure in measures:
+            if not self.results.rows(measure.name):
+                self.results.miss(OWN, measure.name, "the run was ended before")
 
     def _side(self, peer: Peer) -> Side | None:
         self._settings[peer.name] = peer.settings
@@ -147,7 +150,7 @@ class Run:
     def _step(self, name: str, doing: str) -> Iterator[None]:
         """Say how long something took, and give it up when it takes too long; celeriac's own row gets more time."""
         began = time.monotonic()
-        patience = self.sizes.patience * (1 if name in self._settings and name != "celeriac" else 3)
+        patience = self.sizes.patience * (1 if name in self._settings and name != OWN else 3)
         try:
             with _within(patience):
                 yield

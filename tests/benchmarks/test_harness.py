@@ -11,12 +11,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.measures.publishing import PUBLISHING
 from benchmarks.measures.waiting import ROUND_TRIP
 from benchmarks.peers import PEERS
 from benchmarks.report import Report
+from benchmarks.results import Results
 from benchmarks.run import Run
-from benchmarks.sizes import QUICK
+from benchmarks.sizes import COMPARISON, QUICK
 from benchmarks.stores import SqliteStore
+from benchmarks.summary import summary
 from tests.pages import ROOT
 
 pytestmark = pytest.mark.timeout(120)
@@ -71,3 +74,36 @@ def test_ctrl_c_ends_the_children_and_writes_what_there_is(run, tmp_path):
     assert "- interrupted: " in said
     assert (tmp_path / "sqlite" / "report.md").exists()
     assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_run_in_short_sets_celeriac_against_the_best_other_and_the_bare_client():
+    results = Results()
+    for row, rate in {"celeriac": 900.0, "Huey": 300.0, "flexiq": 450.0, "SQLite alone": 1_800.0}.items():
+        results.add("publish", row, {"rate": rate})
+
+    said = summary([PUBLISHING], results, ["celeriac", "Huey", "flexiq"], ["SQLite alone"])
+
+    assert said.splitlines()[2:] == [
+        "| publish one by one, calls/s | 900 | 450 (2.0) flexiq | 300 (3.0) | 1,800 (0.5) |",
+    ]
+
+
+def test_a_revision_is_slower_when_the_ratio_of_its_rounds_says_so_by_more_than_the_noise():
+    results = Results()
+    for earlier in (1_000.0, 2_000.0, 1_500.0):
+        results.add("publish", "celeriac", {"rate": earlier * 0.9, "cpu": 100.0})
+        results.add("publish", "celeriac abc123", {"rate": earlier, "cpu": 98.0})
+    report = Report(
+        engine="sqlite",
+        sizes=COMPARISON,
+        measures=[PUBLISHING],
+        results=results,
+        settings={},
+        sides=["celeriac", "celeriac abc123"],
+        versions={},
+        facts={},
+    )
+
+    assert report.slower() == [
+        "Publishing, one process, one by one, calls/s: 0.90 times as good as celeriac abc123",
+    ]
