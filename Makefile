@@ -25,7 +25,7 @@ TOOLS := pytest pytest-django pytest-timeout hypothesis psutil psycopg[binary,po
 CHECKERS := ruff mypy pyright[nodejs]
 # Needs a chromium beside it (Debian: apt-get install chromium); without one its tests are skipped.
 BROWSER := playwright
-EXTRAS := redis,msgpack,yaml,reload,zstd,brotli
+EXTRAS := redis,msgpack,yaml,reload,solar,zstd,brotli
 
 export CELERIAC_PEER_PYTHON := $(CURDIR)/.venv-peers/bin/python
 export CELERIAC_NODE_PEER := $(CURDIR)/.node-peer
@@ -98,7 +98,7 @@ newest:
 		"Django==$(DJANGO_NEWEST); python_version >= '3.12'" $(TOOLS)
 
 peers:
-	@scripts/make_environment.sh .venv-peers "$(PYTHON)" peers "celery[redis]==5.7.*" flower huey
+	@scripts/make_environment.sh .venv-peers "$(PYTHON)" peers "celery[redis]==5.7.*" ephem flower huey
 
 node-peer:
 	@scripts/make_node_peer.sh .node-peer celery-node@0.5.9

@@ -42,6 +42,9 @@ CELERYS = {
         "TimeLimitExceeded TimeoutError WorkerLostError WorkerShutdown WorkerTerminate reraise"
     ),
     "celeriac.result": "AsyncResult EagerResult GroupResult ResultBase ResultSet result_from_tuple",
+    "celeriac.schedules": (
+        "BaseSchedule ParseException crontab crontab_parser maybe_schedule schedstate schedule solar"
+    ),
     "celeriac.signals": (
         "after_setup_logger after_setup_task_logger after_task_publish beat_embedded_init beat_init "
         "before_task_publish celeryd_after_setup celeryd_init eventlet_pool_apply eventlet_pool_postshutdown "
