@@ -57,7 +57,7 @@ class Run:
         sides = [side for peer in peers if (side := self._side(peer)) is not None]
         self._began = time.monotonic()
         self._sides = [side for side in sides if self._has_pace(side)]
-        floors = [floor for floor in FLOORS if floor.engine == self.engine]
+        floors = [floor for floor in FLOORS if floor.engine == self.engine and not self.sizes.is_comparison]
         if PUBLISHING in measures:
             self._settings |= {floor.name: floor.settings for floor in floors}
         for measure in measures:

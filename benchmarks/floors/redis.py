@@ -1,13 +1,19 @@
-"""redis-py alone: elements onto a list and off it."""
+"""redis-py alone, and a socket without it: elements onto a list and off it."""
 
+import socket
 from contextlib import closing
+from urllib.parse import urlsplit
 
 import redis
 
-from benchmarks.floors.floor import CELERYS, Floor, timed
+from benchmarks.floors.floor import Floor, timed
 from benchmarks.stores import Store
 
-__all__ = ["REDIS"]
+__all__ = ["REDIS", "REDIS_SOCKET"]
+
+#: As many bytes as celeriac pushes for a small call, in Celery's envelope.
+_ELEMENT = b"x" * 850
+_WARM = 200
 
 _BATCH = 500
 _TAKEN = 64
@@ -15,17 +21,18 @@ _TAKEN = 64
 
 def _look(store: Store, count: int, bulk: int) -> dict[str, dict[str, float]]:
     with closing(redis.Redis.from_url(store.urls()[0])) as client:
-        client.ping()
-        publish = timed(store, count, lambda: [client.lpush("list", CELERYS) for _ in range(count)])
+        for _ in range(_WARM):
+            client.lpush("list", _ELEMENT)
+        publish = timed(store, count, lambda: [client.lpush("list", _ELEMENT) for _ in range(count)])
         publish |= timed(store, bulk, lambda: _pipelined(client, bulk), "bulk-")
-        return {"publish": publish, "drain-off": timed(store, count + bulk, lambda: _take_all(client))}
+        return {"publish": publish, "drain-off": timed(store, count + bulk + _WARM, lambda: _take_all(client))}
 
 
 def _pipelined(client: redis.Redis, count: int) -> None:
     for start in range(0, count, _BATCH):
         pipeline = client.pipeline(transaction=False)
         for _ in range(min(_BATCH, count - start)):
-            pipeline.lpush("list", CELERYS)
+            pipeline.lpush("list", _ELEMENT)
         pipeline.execute()
 
 
@@ -37,7 +44,30 @@ def _take_all(client: redis.Redis) -> None:
 REDIS = Floor(
     name="redis-py alone",
     engine="redis",
-    settings="with hiredis: LPUSH of 800 bytes; 500 in a pipeline in bulk; RPOP of 64, one process, no tasks, nothing "
+    settings="with hiredis: LPUSH of 850 bytes; 500 in a pipeline in bulk; RPOP of 64, one process, no tasks, nothing "
     "that would survive a crash",
     look=_look,
+)
+
+
+def _look_by_socket(store: Store, count: int, _: int) -> dict[str, dict[str, float]]:
+    place = urlsplit(store.urls()[0])
+    with socket.create_connection((place.hostname, place.port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        command = b"*3\r\n$5\r\nLPUSH\r\n$4\r\nlist\r\n$%d\r\n%b\r\n" % (len(_ELEMENT), _ELEMENT)
+
+        def push(number: int) -> None:
+            for _ in range(number):
+                connection.sendall(command)
+                assert connection.recv(100).startswith(b":")
+
+        push(_WARM)
+        return {"publish": timed(store, count, lambda: push(count))}
+
+
+REDIS_SOCKET = Floor(
+    name="a socket alone",
+    engine="redis",
+    settings="the same LPUSH, packed once, on a socket without a client library; its answer is read and not parsed",
+    look=_look_by_socket,
 )

@@ -46,7 +46,7 @@ def _take_all(connection: sqlite3.Connection) -> None:
 SQLITE = Floor(
     name="SQLite alone",
     engine="sqlite",
-    settings="sqlite3: insert and commit a row of 500 bytes; by 1,000 in bulk; select 64 and delete them, one process, "
+    settings="sqlite3: insert and commit a row of 480 bytes; by 1,000 in bulk; select 64 and delete them, one process, "
     "no tasks",
     look=_look,
 )
