@@ -1,27 +1,27 @@
 """Schedules in words for people: "every weekday at 03:00 Europe/Moscow".
 
-Each sentence is put together from whole phrases, which ``words`` may translate: any object with ``gettext`` and
-``ngettext``, such as Django's ``django.utils.translation``, or an object of the standard library's ``gettext``.
+Each sentence is put together from whole phrases, which ``words`` may translate: any object with ``gettext``,
+``ngettext`` and ``pgettext``, such as Django's ``django.utils.translation``, or one of the standard library's.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from gettext import NullTranslations
-from typing import Protocol
 
+from celeriac.schedules.calendar_names import (
+    Words,
+    months_from,
+    months_in,
+    months_of,
+    months_to,
+    weekdays_from,
+    weekdays_if,
+    weekdays_on,
+    weekdays_to,
+)
 from celeriac.schedules.calendar_rule import CalendarRule
 
 __all__ = ["ENGLISH", "Words", "calendar_sentence", "interval_sentence", "one_off_sentence", "solar_sentence"]
-
-
-class Words(Protocol):
-    """What translates phrases."""
-
-    def gettext(self, message: str, /) -> str:
-        """Return the phrase in the language."""
-
-    def ngettext(self, singular: str, plural: str, number: int, /) -> str:
-        """Return the phrase in the form that goes with this number."""
 
 
 #: Leaves everything as it is.
@@ -132,54 +132,60 @@ def _within(often: str, rule: CalendarRule, words: Words) -> str:
 
 def _days(rule: CalendarRule, words: Words) -> str:
     """Return the days, and the months if they are not all."""
-    months = _months(rule, words)
-    dates = len(rule.days_of_month) < 31
-    weekdays = _weekdays(rule, words)
-    if not dates:
-        every = weekdays or words.gettext("every day")
-        return every if months is None else words.gettext("{every} in {months}").format(every=every, months=months)
+    some_months = len(rule.months) < 12
+    if len(rule.days_of_month) == 31:
+        every = _weekdays(rule, words)
+        if not some_months:
+            return every
+        return words.gettext("{every} in {months}").format(every=every, months=_months_in(rule, words))
     numbers = _ranges(rule.days_of_month, words)
     many = len(rule.days_of_month)
-    if months is None:
+    if some_months:
+        days = words.ngettext("on day {days} of {months}", "on days {days} of {months}", many).format(
+            days=numbers, months=_months_of(rule, words)
+        )
+    else:
         days = words.ngettext("on day {days} of every month", "on days {days} of every month", many).format(
             days=numbers
         )
-    else:
-        days = words.ngettext("on day {days} of {months}", "on days {days} of {months}", many).format(
-            days=numbers, months=months
-        )
-    if weekdays is None:
+    if len(rule.days_of_week) == 7:
         return days
-    names = _listed([_weekday_names(words)[day] for day in _from_monday(rule.days_of_week)], words, either=True)
-    return words.gettext("{days} if it is a {weekdays}").format(days=days, weekdays=names)
+    names = weekdays_if(words)
+    weekdays = _listed([names[day] for day in _from_monday(rule.days_of_week)], words, either=True)
+    return words.gettext("{days} if it is a {weekdays}").format(days=days, weekdays=weekdays)
 
 
-def _weekdays(rule: CalendarRule, words: Words) -> str | None:
-    """Return the days of the week, None if they are all."""
+def _weekdays(rule: CalendarRule, words: Words) -> str:
     days = rule.days_of_week
     if len(days) == 7:
-        return None
+        return words.gettext("every day")
     if days == _WORKING_DAYS:
         return words.gettext("every weekday")
-    names = _weekday_names(words)
-    ordered = _from_monday(days)
-    if len(days) > 2 and (first := _start_of_run(days, 7)) is not None:
+    if (ends := _ends_of_run(days, 7)) is not None:
+        first, last = ends
         return words.gettext("every day from {first} to {last}").format(
-            first=names[first], last=names[(first + len(days) - 1) % 7]
+            first=weekdays_from(words)[first], last=weekdays_to(words)[last]
         )
-    return words.gettext("every {weekdays}").format(weekdays=_listed([names[day] for day in ordered], words))
+    names = weekdays_on(words)
+    return words.gettext("on {weekdays}").format(weekdays=_listed([names[day] for day in _from_monday(days)], words))
 
 
-def _months(rule: CalendarRule, words: Words) -> str | None:
-    """Return the months, None if they are all."""
-    if len(rule.months) == 12:
-        return None
-    names = _month_names(words)
-    if len(rule.months) > 2 and (first := _start_of_run(tuple(month - 1 for month in rule.months), 12)) is not None:
-        return words.gettext("the months {first} to {last}").format(
-            first=names[first], last=names[(first + len(rule.months) - 1) % 12]
-        )
+def _months_in(rule: CalendarRule, words: Words) -> str:
+    if (ends := _ends_of_run(rule.months, 12)) is not None:
+        return _month_range(words.pgettext("in months", "the months from {first} to {last}"), ends, words)
+    names = months_in(words)
     return _listed([names[month - 1] for month in rule.months], words)
+
+
+def _months_of(rule: CalendarRule, words: Words) -> str:
+    if (ends := _ends_of_run(rule.months, 12)) is not None:
+        return _month_range(words.pgettext("of months", "the months from {first} to {last}"), ends, words)
+    names = months_of(words)
+    return _listed([names[month - 1] for month in rule.months], words)
+
+
+def _month_range(phrase: str, ends: tuple[int, int], words: Words) -> str:
+    return phrase.format(first=months_from(words)[ends[0] - 1], last=months_to(words)[ends[1] - 1])
 
 
 def _is_every_day(rule: CalendarRule) -> bool:
@@ -194,11 +200,13 @@ def _stride(numbers: Sequence[int], count: int) -> int | None:
     return step if tuple(numbers) == tuple(range(numbers[0], count, step)) and numbers[0] < step else None
 
 
-def _start_of_run(numbers: tuple[int, ...], count: int) -> int | None:
-    """Return where the numbers begin if they are one run, which may go past the end; None if they are not."""
+def _ends_of_run(numbers: tuple[int, ...], count: int) -> tuple[int, int] | None:
+    """Return the first and the last number if there are three or more in one run, which may go past the end."""
     present = set(numbers)
-    starts = [number for number in numbers if (number - 1) % count not in present]
-    return starts[0] if len(starts) == 1 else None
+    # In a circle of this many, 12 is followed by 1 and 6 by 0.
+    starts = [number for number in numbers if not present & {number - 1, number - 1 + count}]
+    ends = [number for number in numbers if not present & {number + 1, number + 1 - count}]
+    return (starts[0], ends[0]) if len(starts) == 1 and len(numbers) > 2 else None
 
 
 def _ranges(numbers: tuple[int, ...], words: Words) -> str:
@@ -236,32 +244,3 @@ def _clock(hour: int, minute: int) -> str:
 
 def _with_zone(sentence: str, zone: tzinfo | None) -> str:
     return sentence if zone is None else f"{sentence} {zone}"
-
-
-def _weekday_names(words: Words) -> tuple[str, ...]:
-    return (
-        words.gettext("Sunday"),
-        words.gettext("Monday"),
-        words.gettext("Tuesday"),
-        words.gettext("Wednesday"),
-        words.gettext("Thursday"),
-        words.gettext("Friday"),
-        words.gettext("Saturday"),
-    )
-
-
-def _month_names(words: Words) -> tuple[str, ...]:
-    return (
-        words.gettext("January"),
-        words.gettext("February"),
-        words.gettext("March"),
-        words.gettext("April"),
-        words.gettext("May"),
-        words.gettext("June"),
-        words.gettext("July"),
-        words.gettext("August"),
-        words.gettext("September"),
-        words.gettext("October"),
-        words.gettext("November"),
-        words.gettext("December"),
-    )

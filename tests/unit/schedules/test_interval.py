@@ -124,3 +124,12 @@ def test_numbers_and_timedeltas_become_intervals_and_schedules_are_bound_to_the_
 def test_what_is_no_schedule_is_refused_with_examples() -> None:
     with pytest.raises(TypeError, match="'daily' is no schedule: give seconds, a timedelta, or"):
         maybe_schedule("daily")
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Havana", "America/Sao_Paulo", "Asia/Kathmandu"])
+def test_relative_days_and_hours_are_those_of_the_calendar(zone: str) -> None:
+    year = utc("2018-01-01"), utc("2019-01-01")
+    daily = schedule(timedelta(days=1), relative=True, tz=zone).ticks(*year)
+    assert list(daily) == list(crontab(minute=0, hour=0, tz=zone).ticks(*year))
+    hourly = schedule(timedelta(hours=1), relative=True, tz=zone).ticks(*year)
+    assert list(hourly) == list(crontab(minute=0, tz=zone).ticks(*year))

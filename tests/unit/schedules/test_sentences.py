@@ -1,5 +1,7 @@
 """Schedules in words for people."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
@@ -25,17 +27,19 @@ from celeriac.schedules.sentences import ENGLISH, solar_sentence
         ("0 3 * * *", "every day at 03:00"),
         ("0,30 9,17 * * *", "every day at 09:00, 09:30, 17:00 and 17:30"),
         ("0 3 * * mon-fri", "every weekday at 03:00"),
-        ("0 3 * * sat,sun", "every Saturday and Sunday at 03:00"),
-        ("0 3 * * sun", "every Sunday at 03:00"),
+        ("0 3 * * sat,sun", "on Saturdays and Sundays at 03:00"),
+        ("0 3 * * sun", "on Sundays at 03:00"),
         ("0 3 * * fri-mon", "every day from Friday to Monday at 03:00"),
-        ("0 3 * * mon,wed,fri", "every Monday, Wednesday and Friday at 03:00"),
+        ("0 3 * * mon,wed,fri", "on Mondays, Wednesdays and Fridays at 03:00"),
         ("0 3 1 * *", "on day 1 of every month at 03:00"),
         ("0 3 1-7,15,20,21 * *", "on days 1 to 7, 15, 20 and 21 of every month at 03:00"),
         ("0 12 13 * fri", "on day 13 of every month if it is a Friday at 12:00"),
         ("0 9 1-7 * mon,tue", "on days 1 to 7 of every month if it is a Monday or Tuesday at 09:00"),
         ("0 0 29 2 *", "on day 29 of February at 00:00"),
-        ("0 0 * dec-feb *", "every day in the months December to February at 00:00"),
-        ("0 0 * 1,7 mon", "every Monday in January and July at 00:00"),
+        ("0 0 * dec-feb *", "every day in the months from December to February at 00:00"),
+        ("0 0 1 11-1 *", "on day 1 of the months from November to January at 00:00"),
+        ("0 0 1 3,12 *", "on day 1 of March and December at 00:00"),
+        ("0 0 * 1,7 mon", "on Mondays in January and July at 00:00"),
         ("*/15 9-17 * * mon-fri", "every 15 minutes from 09:00 to 17:45, every weekday"),
         ("*/15 2 * * *", "every 15 minutes from 02:00 to 02:45"),
         ("* 9,12,15 * * *", "every minute, in the hours 09, 12 and 15"),
@@ -102,9 +106,21 @@ def test_a_class_of_ones_own_shows_itself() -> None:
 
 PHRASES = {
     "{days} at {times}": "{days} в {times}",
-    "every day": "каждый день",
     "{first} and {last}": "{first} и {last}",
+    "{first} or {last}": "{first} или {last}",
     "every {number} minutes": "каждые {number} минут",
+    "on {weekdays}": "по {weekdays}",
+    "Mondays": "понедельникам",
+    "Wednesdays": "средам",
+    "every day from {first} to {last}": "каждый день с {first} по {last}",  # noqa: RUF001 - Russian
+    "on day {days} of {months}": "{days} {months}",
+    "{days} if it is a {weekdays}": "{days}, если это {weekdays}",
+    ("from a day of the week", "Wednesday"): "среды",
+    ("to a day of the week", "Friday"): "пятницу",
+    ("if it is a day of the week", "Friday"): "пятница",
+    ("of a month", "January"): "января",
+    ("in a month", "January"): "январе",
+    "{every} in {months}": "{every} в {months}",
 }
 
 
@@ -115,7 +131,30 @@ class Russian:
     def ngettext(self, singular: str, plural: str, number: int) -> str:
         return PHRASES[plural if number > 1 else singular]
 
+    def pgettext(self, context: str, message: str) -> str:
+        return PHRASES.get((context, message), message)
 
-def test_phrases_are_translated_one_by_one() -> None:
-    assert crontab(0, "3,5").describe(Russian()) == "каждый день в 03:00 и 05:00"
-    assert schedule(300).describe(Russian()) == "каждые 5 минут"
+
+@pytest.mark.parametrize(
+    ("expression", "sentence"),
+    [
+        ("0 3 * * mon,wed", "по понедельникам и средам в 03:00"),
+        ("0 3 * * wed-fri", "каждый день с среды по пятницу в 03:00"),  # noqa: RUF001 - Russian
+        ("0 3 13 1 fri", "13 января, если это пятница в 03:00"),
+        ("0 3 * 1 mon", "по понедельникам в январе в 03:00"),
+        ("*/5 * * * *", "каждые 5 минут"),
+    ],
+)
+def test_a_language_that_bends_names_can_say_it(expression: str, sentence: str) -> None:
+    assert crontab.from_string(expression).describe(Russian()) == sentence
+
+
+def test_djangos_translations_can_be_given() -> None:
+    script = (
+        "import django; from django.conf import settings; settings.configure(LANGUAGE_CODE='de'); django.setup()\n"
+        "from django.utils import translation\n"
+        "from celeriac.schedules import crontab, schedule\n"
+        "print(crontab(0, 3, 'mon', month_of_year=5).describe(translation), schedule(20).describe(translation))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "on Mondays in May at 03:00 every 20 seconds\n"
