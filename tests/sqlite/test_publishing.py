@@ -1,10 +1,16 @@
 """Publishing to a file: what is asked of it on the way."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from celeriac.brokers.sqlite import SqliteBroker
+from celeriac.exceptions import BrokerUnavailable
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
+from celeriac.testing.conformance.harness import in_thread
 
 
 def message(queue: str = "letters") -> Message:
@@ -33,4 +39,44 @@ def test_who_listens_is_rung_whether_the_queue_was_declared_or_not(tmp_path: Pat
         assert len(consumer.receive(10, timeout=5.0)) == 1
     assert broker.queues() == ["letters"]
     consumer.close()
+    broker.close()
+
+
+def test_one_message_is_one_statement_and_one_question(tmp_path: Path) -> None:
+    broker = SqliteBroker(f"sqlite:///{tmp_path}/celeriac.sqlite3")
+    broker.declare(Queue("letters"))
+    asked: list[str] = []
+    assert broker.database._writer is not None
+    broker.database._writer.set_trace_callback(asked.append)
+    broker.publish([message()])
+    assert [statement.split()[0] for statement in asked] == ["INSERT", "SELECT"]
+    broker.close()
+
+
+def test_a_message_waits_for_the_lock_of_another_process(tmp_path: Path) -> None:
+    broker = SqliteBroker(f"sqlite:///{tmp_path}/celeriac.sqlite3")
+    broker.declare(Queue("letters"))
+    with closing(sqlite3.connect(tmp_path / "celeriac.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(BrokerUnavailable, match="stayed locked"):
+            broker.publish([message()], timeout=0.1)
+        thread = in_thread(broker.publish, [message()])
+        other.execute("COMMIT")
+        thread.join()
+    assert broker.size("letters").ready == 1
+    broker.close()
+
+
+def test_threads_that_publish_one_message_each_get_past_each_other(tmp_path: Path) -> None:
+    broker = SqliteBroker(f"sqlite:///{tmp_path}/celeriac.sqlite3")
+    broker.declare(Queue("letters"))
+
+    def publish() -> None:
+        for _ in range(200):
+            broker.publish([message()])
+
+    threads = [in_thread(publish) for _ in range(4)]
+    for thread in threads:
+        thread.join()
+    assert broker.size("letters").ready == 800
     broker.close()

@@ -5,26 +5,29 @@ closed before a fork, and opened anew when the file has been deleted or replaced
 """
 
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from celeriac.exceptions import OperationalError
 from celeriac.sqlite.bells import Bell, Ringer, make_directory
 from celeriac.sqlite.connections import close_quietly, connect, has_schema, patiently, prepare
-from celeriac.sqlite.errors import explain
+from celeriac.sqlite.errors import explain, is_busy
 from celeriac.sqlite.forks import watch
-from celeriac.sqlite.group_commit import GroupCommit, Transaction
+from celeriac.sqlite.group_commit import Claim, GroupCommit, Transaction
 from celeriac.sqlite.location import Location
 from celeriac.sqlite.locks import SessionLock
 from celeriac.sqlite.queries import QUERIES
 
 __all__ = ["PATIENCE", "Database", "FileLostError"]
+
+logger = logging.getLogger("celeriac.sqlite")
 
 T = TypeVar("T")
 
@@ -109,8 +112,46 @@ class Database:
                     "Its disk may be too slow for what is asked of it."
                 ) from caught
         if rings:
-            self._ring(rings)
+            self.ring(rings)
         return result
+
+    def write_alone(
+        self,
+        statement: str,
+        parameters: Sequence[object],
+        question: str,
+        *about: object,
+        error: type[OperationalError] = OperationalError,
+    ) -> list[tuple[Any, ...]] | None:
+        """Run one statement that is a transaction by itself, if nobody else writes; return the answer to a question.
+
+        It is asked once the statement is committed. None: the statement has changed nothing, or somebody writes, in
+        this process or in another; what is to be written is a matter for ``write`` then. Raises ``error``: nothing is
+        stored then.
+        """
+        self._notice_fork()
+        claim = Claim()
+        try:
+            writer = self._writer if self._commits.claim(claim) and not self._is_lost else None
+            if writer is None or writer.execute(statement, parameters).rowcount < 1:
+                return None
+            self._verify()
+            return _ask(writer, question, about)
+        except sqlite3.Error as caught:
+            if is_busy(caught):
+                return None
+            raise error(explain(caught, self.location.path)) from caught
+        except FileLostError as caught:
+            raise error(str(caught)) from caught
+        finally:
+            self._commits.release(claim)
+
+    def ring(self, rings: Mapping[str, Iterable[str]]) -> None:
+        """Ring bells, each with its words, and forget those that nobody hears."""
+        unheard = [bell for bell, words in rings.items() if not self.ringer.ring(bell, words)]
+        if unheard:
+            with contextlib.suppress(OperationalError):
+                self.forget_bells(unheard)
 
     def read(self, query: Callable[[sqlite3.Connection], T], *, error: type[OperationalError] = OperationalError) -> T:
         """Run a query on one state of the database; it sees everything committed before. Raises ``error``."""
@@ -268,12 +309,6 @@ class Database:
         except OSError:
             return 0o600
 
-    def _ring(self, rings: dict[str, set[str]]) -> None:
-        unheard = [bell for bell, words in rings.items() if not self.ringer.ring(bell, words)]
-        if unheard:
-            with contextlib.suppress(OperationalError):
-                self.forget_bells(unheard)
-
     def _close_writer(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
@@ -302,6 +337,15 @@ class _Explaining:
             raise self._error(explain(caught, self._path)) from caught
         if isinstance(caught, (FileLostError, OperationalError)) and not isinstance(caught, self._error):
             raise self._error(str(caught)) from caught
+
+
+def _ask(connection: sqlite3.Connection, question: str, about: Sequence[object]) -> list[tuple[Any, ...]]:
+    """Return the answer; an empty one, if none is to be had, as what was to be stored is stored."""
+    try:
+        return connection.execute(question, about).fetchall()
+    except sqlite3.Error:
+        logger.warning("Whom to tell of what was stored could not be found out.", exc_info=True)
+        return []
 
 
 def _do_nothing(_: Transaction) -> None:

@@ -3,7 +3,8 @@
 A thread that comes while nobody writes leads: it begins a transaction, and then takes along whatever others have queued
 in the meantime, each behind a savepoint, so that one that fails takes nobody with it. The others wait and find their
 work done. When a leader is through and more has been queued, the first of those leads next. There is no thread of its
-own, and a thread that is alone pays nothing.
+own, and a thread that is alone waits for nobody. If one statement is all it has to write, it need not even queue: it
+claims the connection, and whoever comes in the meantime leads when it is released.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-__all__ = ["GroupCommit", "Transaction"]
+__all__ = ["Claim", "GroupCommit", "Transaction"]
 
 T = TypeVar("T")
 
@@ -51,6 +52,12 @@ class _Work(Generic[T]):
         self.turn.acquire()
 
 
+class Claim:
+    """One thread's claim on the connection, past the queue."""
+
+    __slots__ = ()
+
+
 class GroupCommit:
     """Runs operations in transactions. Safe for many threads.
 
@@ -68,8 +75,8 @@ class GroupCommit:
         self._mutex = threading.Lock()
         #: Work that is in no transaction yet; the leader's own too.
         self._queue: deque[_Work[Any]] = deque()
-        #: Whose thread leads.
-        self._leader: _Work[Any] | None = None
+        #: Whose thread leads; while nobody does, the queue is empty.
+        self._leader: _Work[Any] | Claim | None = None
         self._leader_thread = 0
 
     def run(self, operation: Callable[[Transaction], T], deadline: float) -> tuple[T, dict[str, set[str]]]:
@@ -89,6 +96,21 @@ class GroupCommit:
             raise work.error
         return work.result, work.rings  # type: ignore[return-value]
 
+    def claim(self, claim: Claim) -> bool:
+        """Keep everybody else from writing until ``release``; return False if somebody writes."""
+        with self._mutex:
+            if self._leader is not None:
+                return False
+            self._leader = claim
+            self._leader_thread = threading.get_ident()
+            return True
+
+    def release(self, claim: Claim) -> None:
+        """Let the others write; nothing if the claim was not granted."""
+        with self._mutex:
+            if self._leader is claim:
+                self._pass_on()
+
     def pause(self, timeout: float) -> bool:
         """Wait until nobody writes, and let nobody begin until ``resume``; return False if that was not to be had."""
         if self._leader_thread == threading.get_ident():
@@ -106,7 +128,7 @@ class GroupCommit:
     def resume(self) -> None:
         """Let the others go on."""
         leader = self._leader
-        if leader is not None:
+        if isinstance(leader, _Work):
             self._leave(leader)
 
     def _enter(self, work: _Work[Any]) -> bool:
@@ -134,10 +156,16 @@ class GroupCommit:
             if work in self._queue:
                 self._queue.remove(work)
             if self._leader is work:
-                self._leader_thread = 0
-                self._leader = self._queue[0] if self._queue else None
-                if self._leader is not None:
-                    self._leader.turn.release()
+                self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Let the first in the queue lead; the caller holds the mutex."""
+        self._leader_thread = 0
+        if self._queue:
+            self._leader = self._queue[0]
+            self._queue[0].turn.release()
+        else:
+            self._leader = None
 
     def _lead(self, deadline: float) -> None:
         self._leader_thread = threading.get_ident()

@@ -23,6 +23,10 @@ DELETE FROM queue WHERE name = ?;
 -- :queue :urgency :not_before :envelope
 INSERT INTO message (queue, urgency, not_before, envelope) VALUES (?, ?, ?, ?);
 
+-- name: insert_message_if_declared
+-- :urgency :not_before :envelope :queue. Changes nothing if nobody has declared the queue.
+INSERT INTO message (queue, urgency, not_before, envelope) SELECT name, ?, ?, ? FROM queue WHERE name = ?;
+
 -- Messages: out
 
 -- name: ready_queues

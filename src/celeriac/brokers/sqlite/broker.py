@@ -22,7 +22,7 @@ from celeriac.brokers.base import (
 )
 from celeriac.brokers.dead_letters import revived
 from celeriac.brokers.sqlite.consumer import SqliteConsumer
-from celeriac.brokers.sqlite.messages import MessageRow, insert_messages, to_row, to_rows
+from celeriac.brokers.sqlite.messages import MessageRow, insert_messages, publish_alone, to_row, to_rows
 from celeriac.brokers.sqlite.session import read_nodes
 from celeriac.brokers.sqlite.subscription import SqliteSubscription, encode_broadcast, send
 from celeriac.exceptions import BrokerUnavailable
@@ -67,6 +67,8 @@ class SqliteBroker(Broker, SqliteEngine):
 
     def publish(self, messages: Sequence[Message], *, timeout: float = DEFAULT_PUBLISH_TIMEOUT) -> None:
         rows = to_rows(messages)
+        if len(rows) == 1 and publish_alone(self.database, rows[0]):
+            return
         if rows:
             self.database.write(
                 lambda transaction: insert_messages(transaction, rows), timeout=timeout, error=BrokerUnavailable

@@ -4,12 +4,17 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from celeriac.exceptions import BrokerUnavailable
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
+from celeriac.sqlite.database import Database
 from celeriac.sqlite.group_commit import Transaction
 from celeriac.sqlite.queries import QUERIES
 
-__all__ = ["MessageRow", "insert_messages", "queue_topic", "ring_queues", "to_row", "to_rows"]
+__all__ = ["MessageRow", "insert_messages", "publish_alone", "queue_topic", "ring_queues", "to_row", "to_rows"]
+
+_INSERT = QUERIES["insert_message_if_declared"]
+_LISTENING = QUERIES["listening"]
 
 
 class MessageRow(NamedTuple):
@@ -57,6 +62,23 @@ def insert_messages(transaction: Transaction, rows: Sequence[MessageRow], *, own
                 connection.execute(QUERIES["declare_queue"], (queue,))
             elif bell != own_bell:
                 transaction.ring(bell)
+
+
+def publish_alone(database: Database, row: MessageRow) -> bool:
+    """Publish one message by one statement; return False if that is not to be had, and nothing is stored.
+
+    Who waits is read after the commit: whoever begins to wait later looks at the queue after that, and finds it there.
+    """
+    bells = database.write_alone(
+        _INSERT,
+        (row.urgency, row.not_before, row.envelope, row.queue),
+        _LISTENING,
+        queue_topic(row.queue),
+        error=BrokerUnavailable,
+    )
+    if bells:
+        database.ring({bell: () for (bell,) in bells})
+    return bells is not None
 
 
 def ring_queues(transaction: Transaction, queues: Iterable[str], *, own_bell: str = "") -> None:
