@@ -47,6 +47,12 @@ class AsyncResult(Generic[R]):
 
     TimeoutError = TimeoutError
 
+    #: The task's result is not stored, so ``get`` returns None at once.
+    ignored = False
+    #: Set if the task had to wait before it was published, such as for a transaction's commit.
+    publication: Publication | None = None
+    _cache: "ResultDocument | None" = None
+
     def __init__(
         self,
         id: str,
@@ -60,13 +66,8 @@ class AsyncResult(Generic[R]):
         self.id = id
         self.app: Celeriac = app or get_current_app()
         self.parent = parent
-        #: The task's result is not stored, so ``get`` returns None at once.
-        self.ignored = False
-        #: Set if the task had to wait before it was published, such as for a transaction's commit.
-        self.publication: Publication | None = None
         self._backend = backend
         self._task_name = task_name
-        self._cache: ResultDocument | None = None
 
     @property
     def task_id(self) -> str:

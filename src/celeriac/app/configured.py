@@ -129,7 +129,7 @@ class ConfiguredApp:
     @property
     def reply_address(self) -> str | None:
         """Where results are sent to, for backends that send them; another one after a fork."""
-        return self.backend.reply_address()
+        return self._connections.backend.reply_address()
 
     @property
     def timezone(self) -> tzinfo:

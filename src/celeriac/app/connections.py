@@ -30,6 +30,8 @@ class Connections:
     def __init__(self, settings: Callable[[], Settings], directory: Callable[[], Path]) -> None:
         self._settings = settings
         self._directory = directory
+        #: The settings, once they have been read: they stay the same object.
+        self._known: Settings | None = None
         self._lock = threading.RLock()
         #: Each with the URL and the options it was made from.
         self._broker: tuple[tuple[str, dict[str, Any]], Broker] | None = None
@@ -65,7 +67,8 @@ class Connections:
     @property
     def broker(self) -> Broker:
         """The broker, not connected before its first use."""
-        if self._revision != self._settings().revision:
+        settings = self._known
+        if settings is None or settings.revision != self._revision:
             self._look_again()
         if self._broker is None:
             with self._lock:
@@ -77,7 +80,8 @@ class Connections:
     @property
     def backend(self) -> ResultBackend:
         """The result backend, not connected before its first use."""
-        if self._revision != self._settings().revision:
+        settings = self._known
+        if settings is None or settings.revision != self._revision:
             self._look_again()
         if self._backend is None:
             with self._lock:
@@ -118,7 +122,8 @@ class Connections:
 
     def _look_again(self) -> None:
         """Drop what was made for other settings than those of now."""
-        revision = self._settings().revision
+        settings = self._known = self._settings()
+        revision = settings.revision
         with self._lock:
             if self._broker is not None and self._broker[0] != (self.broker_url, self.broker_options):
                 self._broker[1].close()

@@ -25,6 +25,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _NOTHING: Mapping[str, Any] = {}
+_SEQUENCES = frozenset({list, tuple})
 
 
 class Task(RetryingTask, Generic[P, R]):
@@ -57,7 +58,9 @@ class Task(RetryingTask, Generic[P, R]):
         Raises ``TypeError`` for arguments that do not fit the task, ``EncodeError`` for one that cannot be sent,
         ``BrokerUnavailable`` when nothing was published, ``PublishUnconfirmed`` when nobody knows.
         """
-        chosen = self._options(options, task_id, link, link_error, shadow)
+        chosen: dict[str, Any] = options  # type: ignore[assignment]
+        if task_id is not None or link is not None or link_error is not None or shadow is not None:
+            chosen = self._options(options, task_id, link, link_error, shadow)
         filled = None if chosen else self._filled_alone(args, kwargs, chosen)
         if filled is None:
             is_alone, chosen = not chosen, self.call_options(args, kwargs, chosen)
@@ -66,7 +69,7 @@ class Task(RetryingTask, Generic[P, R]):
             filled = self._filled(args, kwargs, chosen, is_alone=is_alone)
         publisher = self.app.publisher
         if filled is not None:
-            return self._result(filled.fillings[0][0], chosen, publisher.send_filled(filled, options=chosen))
+            return self._make_result(filled.fillings[0][0], chosen, publisher.send_filled(filled, options=chosen))
         message = publisher.message(self.name, args, kwargs, chosen, task=self)
         return self._result(message.id, chosen, publisher.send([message], options=chosen))
 
@@ -86,7 +89,9 @@ class Task(RetryingTask, Generic[P, R]):
         **options: Unpack[CallOptions],
     ) -> Result[R]:
         """``apply_async`` without blocking the event loop."""
-        chosen = self._options(options, task_id, link, link_error, shadow)
+        chosen: dict[str, Any] = options  # type: ignore[assignment]
+        if task_id is not None or link is not None or link_error is not None or shadow is not None:
+            chosen = self._options(options, task_id, link, link_error, shadow)
         filled = None if chosen else self._filled_alone(args, kwargs, chosen)
         if filled is None:
             is_alone, chosen = not chosen, self.call_options(args, kwargs, chosen)
@@ -97,7 +102,8 @@ class Task(RetryingTask, Generic[P, R]):
             filled = self._filled(args, kwargs, chosen, is_alone=is_alone)
         publisher = self.app.publisher
         if filled is not None:
-            return self._result(filled.fillings[0][0], chosen, await publisher.asend_filled(filled, options=chosen))
+            held = await publisher.asend_filled(filled, options=chosen)
+            return self._make_result(filled.fillings[0][0], chosen, held)
         message = publisher.message(self.name, args, kwargs, chosen, task=self)
         return self._result(message.id, chosen, await publisher.asend([message], options=chosen))
 
@@ -289,18 +295,21 @@ class Task(RetryingTask, Generic[P, R]):
     ) -> FilledForm | None:
         """Return a call without options of its own, if there is a form for it; adds the task's to the options.
 
-        ``TypeError`` is raised for unfit arguments.
+        Raises ``TypeError`` for unfit arguments.
         """
-        plan = self.plan
-        app = self._app
-        if plan.form is None or app is None or not app.publisher.takes_forms():
+        # Each look at a property costs as much as a part of the message: this is done for every call.
+        app, plan = self._app, self._plan
+        if app is None or plan is None or plan.form is None or plan.revision != app.conf.revision:
             return None
-        args = () if args is None else args
-        kwargs = {} if kwargs is None else kwargs
-        refuse_wrong_arguments(self.name, args, kwargs)
-        if self._checks_arguments:
+        publisher = app.publisher
+        if kwargs is None:
+            kwargs = _NOTHING
+        if args is None or type(args) not in _SEQUENCES or type(kwargs) is not dict or not publisher.takes_forms():
+            return None
+        typing = self.typing
+        if app.strict_typing if typing is None else typing:
             plan.arity.check(self.name, args, kwargs)
-        filled = app.publisher.fill(plan.form, ((args, kwargs),))
+        filled = publisher.fill(plan.form, ((args, kwargs),))
         if filled is not None:
             options["ignore_result"] = plan.ignore_result
         return filled
@@ -351,8 +360,10 @@ class Task(RetryingTask, Generic[P, R]):
 
     def _make_result(self, task_id: str, options: Mapping[str, Any], held: Publication | None) -> Result[R]:
         result: Result[R] = Result(task_id, self._backend, self.name, self.app)
-        result.publication = held
-        result.ignored = bool(options.get("ignore_result"))
+        if held is not None:
+            result.publication = held
+        if options.get("ignore_result"):
+            result.ignored = True
         return result
 
     def _state_to_store(self, task_id: str | None, state: str | None, meta: Any) -> StoredResult | None:

@@ -114,8 +114,22 @@ class EnvelopeForm:
             raise ValueError(f"An envelope has its parts in another order: {found}.")
         self._template = b"%b".join(part.replace(b"%", b"%%") for part in (fixed, *rest[1::2]))
 
-    def write(self, fillings: Iterable[Filling], delivery_tags: Sequence[bytes]) -> list[bytes]:
-        """Return the envelopes of calls, as ``encode`` writes them; their ids need no escapes."""
+    def write(self, filling: Filling, delivery_tag: bytes) -> bytes:
+        """Return the envelope of a call, as ``encode`` writes it; its id needs no escapes."""
+        task_id, argsrepr, kwargsrepr, body = filling
+        name, text = task_id.encode(), _encoder.encode
+        return self._template % (
+            binascii.b2a_base64(body, newline=False),
+            name,
+            name,
+            text(argsrepr),
+            text(kwargsrepr),
+            name,
+            delivery_tag,
+        )
+
+    def write_many(self, fillings: Iterable[Filling], delivery_tags: Sequence[bytes]) -> list[bytes]:
+        """Return the envelopes of calls; cheaper than one by one."""
         template, text, to_base64 = self._template, _encoder.encode, binascii.b2a_base64
         return [
             template

@@ -34,7 +34,12 @@ class _FullError(Exception):
 
 def represent(value: Any, *, max_length: int = MAX_LENGTH, max_levels: int = MAX_LEVELS) -> str:
     """Return the value as text; never raises, whatever the value's own ``repr`` does."""
+    kind = type(value)
     try:
+        if (kind is tuple or kind is list) and _NUMBERS.issuperset(map(type, value)):
+            text = _represent_numbers(value)
+            if len(text) < max_length:
+                return text
         text = _represent_short(value, max_length, max_levels or MAX_LEVELS)
         if len(text) < max_length:
             return _encodable(text)

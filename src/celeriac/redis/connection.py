@@ -176,6 +176,7 @@ class Connection:
         deadline = now + (self._timeout if timeout is None else timeout)
         if self._sock is not None and (self._poller.poll(0) or now - self._used_at >= self._health_check_interval):
             self._look_after(deadline - now)
+        self._used_at = now
         if self._sock is None:
             self._connect(deadline - now)
             return max(deadline, time.monotonic() + _LEAST)
@@ -197,13 +198,17 @@ class Connection:
     def _write(self, data: bytes, count: int, deadline: float) -> socket.socket:
         sock = self._sock
         assert sock is not None
-        self._used_at = now = time.monotonic()
         try:
             if self._is_encrypted:
-                sock.settimeout(max(deadline - now, _LEAST))
+                sock.settimeout(max(deadline - time.monotonic(), _LEAST))
                 sock.sendall(data)
             else:
-                self._send_all(sock, data, deadline)
+                try:
+                    sent = sock.send(data)
+                except BlockingIOError:
+                    sent = 0
+                if sent != len(data):
+                    self._send_rest(sock, memoryview(data)[sent:], deadline)
         except OSError as error:
             self.close()
             # The server does no command that it has not received to the end.
@@ -213,14 +218,7 @@ class Connection:
             raise
         return sock
 
-    def _send_all(self, sock: socket.socket, data: bytes, deadline: float) -> None:
-        try:
-            sent = sock.send(data)
-        except BlockingIOError:
-            sent = 0
-        if sent == len(data):
-            return
-        rest = memoryview(data)[sent:]
+    def _send_rest(self, sock: socket.socket, rest: memoryview, deadline: float) -> None:
         room = select.poll()
         room.register(sock, select.POLLOUT)
         while rest:

@@ -54,8 +54,10 @@ def test_a_message_comes_back_as_it_was(headers, body, exchange):
 def test_the_envelopes_of_a_form_are_those_of_its_messages(task, arguments, names, reply_to):
     form = CallForm(encode_task(TaskCall(task=task, id="model", origin="me"), queue=task, priority=3), 3)
     filled = FilledForm(form, form.fill(["1-2", "3-4"], [(arguments, names), ((), {})]), "me", reply_to)
-    written = kombu_envelope.EnvelopeForm(filled).write(filled.fillings, [b"unique", b"unique"])
-    assert written == [in_celerys(message) for message in filled.messages()]
+    envelopes = kombu_envelope.EnvelopeForm(filled)
+    expected = [in_celerys(message) for message in filled.messages()]
+    assert [envelopes.write(filling, b"unique") for filling in filled.fillings] == expected
+    assert envelopes.write_many(filled.fillings, [b"unique", b"unique"]) == expected
 
 
 def test_the_head_is_read_without_the_body():

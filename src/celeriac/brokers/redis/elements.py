@@ -3,7 +3,6 @@
 import os
 import re
 import time
-from collections.abc import Sequence
 from itertools import count, islice
 from typing import Any, Final
 
@@ -14,11 +13,9 @@ from celeriac.brokers.dead_letters import read_label, revived
 from celeriac.exceptions import UnreadableMessage
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol import kombu_envelope
-from celeriac.protocol.call_form import Filling
-from celeriac.protocol.kombu_envelope import EnvelopeForm
 from celeriac.protocol.message import Message
 
-__all__ = ["encode", "encode_filled", "eta_of", "is_redelivered", "order_mark", "readable", "revive"]
+__all__ = ["encode", "eta_of", "is_redelivered", "next_tag", "next_tags", "order_mark", "readable", "revive"]
 
 _MARKED: Final = (b'"redelivered": true', b'"redelivered":true')
 _MARK: Final = re.compile(rb'"redelivered": ?true(, ?)?')
@@ -43,29 +40,26 @@ class _Tags:
 
     def begin_anew(self) -> None:
         digits = os.urandom(10).hex()
-        self._beginning = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:]}-"
+        self._beginning = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:]}-".encode()
         self._numbers = count(1)
 
-    def next(self) -> str:
-        return f"{self._beginning}{next(self._numbers):012x}"
+    def next(self) -> bytes:
+        return b"%b%012x" % (self._beginning, next(self._numbers))
 
     def take(self, number: int) -> list[bytes]:
-        """Return so many."""
-        beginning = self._beginning.encode()
+        beginning = self._beginning
         return [b"%b%012x" % (beginning, each) for each in islice(self._numbers, number)]
 
 
 _tags = _Tags()
+#: Returns a delivery tag that no other message has; ``next_tags`` returns so many.
+next_tag: Final = _tags.next
+next_tags: Final = _tags.take
 
 
 def encode(message: Message, now: float) -> bytes:
     """Return a message as kombu writes it; raises ``TypeError`` for a header that JSON cannot carry."""
-    return kombu_envelope.encode(message, delivery_tag=_tags.next(), now=now)
-
-
-def encode_filled(form: EnvelopeForm, fillings: Sequence[Filling]) -> list[bytes]:
-    """Return the messages of calls of one form, as ``encode`` does."""
-    return form.write(fillings, _tags.take(len(fillings)))
+    return kombu_envelope.encode(message, delivery_tag=_tags.next().decode(), now=now)
 
 
 def order_mark() -> int:

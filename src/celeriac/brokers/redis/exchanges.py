@@ -30,7 +30,8 @@ class Exchanges:
         self._layout = layout
         self._server = server
         self._lock = threading.Lock()
-        self._queues: dict[str, Queue] = {}
+        #: The queues that this process has declared. To be looked at; changed in here only.
+        self.known: dict[str, Queue] = {}
         self._types: dict[str, str] = {}
         #: Some queue has ``x-expires``.
         self.is_some_expiring = False
@@ -42,23 +43,19 @@ class Exchanges:
 
     def declare_again(self, names: Iterable[str]) -> None:
         """Declare queues once more, as they are known here: the server may have lost them."""
-        self._scatter([call for name in names for call in self._declarations(self._queues.get(name, Queue(name)))])
+        self._scatter([call for name in names for call in self._declarations(self.known.get(name, Queue(name)))])
 
     def declare_unknown(self, messages: Iterable[Message]) -> None:
         """Declare the queues of messages of which this process has not heard."""
-        known = self._queues
+        known = self.known
         unknown = [message.queue for message in messages if message.queue not in known]
         if unknown:
             self.declare([Queue(name) for name in dict.fromkeys(unknown)])
 
-    def knows(self, queue: str) -> bool:
-        """Say whether this process has declared the queue."""
-        return queue in self._queues
-
     def delete(self, queue: str) -> None:
         """Make the queue one that does not exist."""
         with self._lock:
-            declared = self._queues.pop(queue, Queue(queue))
+            declared = self.known.pop(queue, Queue(queue))
         members = [(key.encode(), (b"SREM", key, member)) for key, member in self._members(declared)]
         self._scatter([(self._layout.queues.encode(), (b"SREM", self._layout.queues, queue)), *members])
 
@@ -66,7 +63,7 @@ class Exchanges:
         """Return the commands that give the lists of queues with ``x-expires`` their time anew: they are in use."""
         commands: list[tuple[Argument, ...]] = []
         for name in dict.fromkeys(queues):
-            milliseconds = _expiry_of(self._queues.get(name))
+            milliseconds = _expiry_of(self.known.get(name))
             if milliseconds:
                 commands += [(b"PEXPIRE", key, milliseconds) for key in self._layout.lists(name)]
         return commands
@@ -108,7 +105,7 @@ class Exchanges:
     def _remember(self, queues: Iterable[Queue]) -> None:
         with self._lock:
             for queue in queues:
-                self._queues[queue.name] = queue
+                self.known[queue.name] = queue
                 self.is_some_expiring = self.is_some_expiring or _expiry_of(queue) > 0
                 self._types.update({each.exchange.name: each.exchange.type for each in queue.all_bindings})
 

@@ -45,16 +45,19 @@ class Publisher:
     def publish_filled(self, filled: FilledForm, timeout: float) -> None:
         """Publish calls of one form in one step."""
         form, exchanges = filled.form, self._exchanges
-        if form.exchange or self._layout.is_cluster or exchanges.is_some_expiring or not exchanges.knows(form.queue):
+        if exchanges.is_some_expiring or form.queue not in exchanges.known:
             self.publish(filled.messages(), timeout)
             return
         push: PushForm | None = form.prepared.get(self)
         if push is None or push.origin != filled.origin or push.reply_to != filled.reply_to:
+            if form.exchange or self._layout.is_cluster:
+                self.publish(filled.messages(), timeout)
+                return
             key = self._layout.list(form.queue, form.priority)
-            push = form.prepared[self] = PushForm(filled, key)
+            push = form.prepared[self] = PushForm(filled, key, self._server.pool_of(key.encode()))
         command = push.packed(filled.fillings)
         try:
-            self._server.pool_of(b"").call_packed(command, timeout=timeout)
+            push.pool.call_packed(command, timeout=timeout)
         except (RedisUnavailable, RedisRefused) as error:
             raise _what_is_certain(error) from error
 

@@ -4,13 +4,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from celeriac.brokers.redis.elements import encode, encode_filled, order_mark
+from celeriac.brokers.redis.elements import encode, next_tag, next_tags, order_mark
 from celeriac.brokers.redis.exchanges import Exchanges
 from celeriac.brokers.redis.layout import Layout
 from celeriac.protocol.call_form import FilledForm, Filling
 from celeriac.protocol.kombu_envelope import EnvelopeForm
 from celeriac.protocol.message import Message
 from celeriac.redis.packing import Argument
+from celeriac.redis.pool import Pool
 
 __all__ = ["Placed", "Places", "PushForm", "push_commands"]
 
@@ -98,7 +99,9 @@ def push_commands(placed: Sequence[Placed]) -> list[tuple[Argument, ...]]:
 class PushForm:
     """The command that brings calls of one form to their list; all of it that is known beforehand is written once."""
 
-    def __init__(self, filled: FilledForm, key: str) -> None:
+    def __init__(self, filled: FilledForm, key: str, pool: Pool) -> None:
+        #: Where the list is.
+        self.pool = pool
         self.origin = filled.origin
         self.reply_to = filled.reply_to
         self._envelopes = EnvelopeForm(filled)
@@ -108,10 +111,10 @@ class PushForm:
 
     def packed(self, fillings: Sequence[Filling]) -> bytes:
         """Return the command for some calls, in the form that goes over the wire."""
-        elements = encode_filled(self._envelopes, fillings)
-        if len(elements) == 1:
-            element = elements[0]
+        if len(fillings) == 1:
+            element = self._envelopes.write(fillings[0], next_tag())
             return b"%b%d\r\n%b\r\n" % (self._beginning_of_one, len(element), element)
+        elements = self._envelopes.write_many(fillings, next_tags(len(fillings)))
         parts = [b"*%d%b" % (len(elements) + 2, self._target)]
         for element in elements:
             parts += (b"%d\r\n" % len(element), element, b"\r\n$")
