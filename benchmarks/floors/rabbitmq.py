@@ -16,7 +16,7 @@ from benchmarks.floors.floor import CELERYS, Floor, timed
 from benchmarks.stores import Store
 from celeriac.amqp.channel import Channel
 from celeriac.amqp.connection import Connection
-from celeriac.amqp.content import Outgoing, write_message
+from celeriac.amqp.content import Outgoing
 from celeriac.amqp.location import Location
 from celeriac.identifiers import uuid
 from celeriac.protocol.amqp_message import to_properties
@@ -67,7 +67,7 @@ def _confirmed(channel: Channel, messages: Iterable[Outgoing], batch: int) -> No
 def _unconfirmed(channel: Channel, messages: list[Outgoing], batch: int) -> None:
     for batched in _batches(messages, batch):
         for message in batched:
-            channel.connection.write(write_message(message, channel.number, channel.connection.frame_max))
+            channel.connection.write(message.write(channel.number, channel.connection.frame_max))
         while channel.connection.has_unsent:
             channel.connection.drive(0.0)
     # An order that is answered: by then the server has read all that came before.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celeriac.amqp.confirms import Confirms, Receipts
-from celeriac.amqp.content import Arrival, Outgoing, read_properties, write_message
+from celeriac.amqp.content import Arrival, Publishable, read_properties
 from celeriac.amqp.errors import Refused, refused
 from celeriac.amqp.methods import CODES, Method, read_delivery, read_method
 from celeriac.exceptions import BrokerUnavailable, DecodeError, OperationalError
@@ -221,7 +221,7 @@ class Channel:
     # Publishing.
 
     def publish(
-        self, messages: Sequence[Outgoing], *, timeout: float, meanwhile: Callable[[], object] | None = None
+        self, messages: Sequence[Publishable], *, timeout: float, meanwhile: Callable[[], object] | None = None
     ) -> Receipts:
         """Send all of them and wait for the server to confirm that it has them; say of each what became of it.
 
@@ -233,7 +233,7 @@ class Channel:
         if not messages:
             return Receipts()
         frame_max = self.connection.frame_max
-        written = [write_message(message, self.number, frame_max) for message in messages]
+        written = [message.write(self.number, frame_max) for message in messages]
         deadline = time.monotonic() + timeout
         self._await_unblocked(deadline, meanwhile)
         if self._published is None:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from celeriac.amqp.content import Arrival, Outgoing
+from celeriac.amqp.content import Arrival, Publishable
 from celeriac.exceptions import OperationalError
 
 __all__ = ["NACKED", "Confirms", "Receipts"]
@@ -35,7 +35,7 @@ class Receipts:
 class Confirms:
     """Messages that are on their way, numbered by the channel from ``first`` on."""
 
-    def __init__(self, messages: Sequence[Outgoing], first: int) -> None:
+    def __init__(self, messages: Sequence[Publishable], first: int) -> None:
         self._messages = messages
         self._first = first
         self._states = bytearray(len(messages))
@@ -70,8 +70,7 @@ class Confirms:
             self.failures[place] = reason
 
     def _reason_of(self, place: int) -> str:
-        message = self._messages[place]
-        reasons = self._returned.get((message.exchange, message.routing_key, message.properties.correlation_id))
+        reasons = self._returned.get(self._messages[place].address)
         return reasons.popleft() if reasons else ""
 
     def receipts(self, fault: OperationalError | None = None) -> Receipts:

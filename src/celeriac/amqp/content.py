@@ -4,7 +4,7 @@ import functools
 import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -13,7 +13,7 @@ from celeriac.amqp.table import read_table, write_short, write_table
 from celeriac.exceptions import DecodeError, EncodeError
 from celeriac.protocol.amqp_properties import Properties
 
-__all__ = ["Arrival", "Outgoing", "frame", "read_properties", "write_message"]
+__all__ = ["Arrival", "Outgoing", "Publishable", "frame", "read_properties", "write_content", "write_properties"]
 
 _HEAD = struct.Struct(">BHI")
 #: Class 60, weight 0, size of the body, flags.
@@ -43,6 +43,21 @@ _METHOD, _HEADER, _BODY = 1, 2, 3
 _FRAME_OVERHEAD = 8
 
 
+class Publishable(Protocol):
+    """What a channel publishes."""
+
+    @property
+    def address(self) -> tuple[str, str, str | None]:
+        """Exchange, routing key and correlation id: what a message that comes back is known by."""
+
+    @property
+    def mandatory(self) -> bool:
+        """The server returns it if it goes to no queue, instead of dropping it without a word."""
+
+    def write(self, channel: int, frame_max: int) -> bytes:
+        """Return the frames; raises ``TypeError`` and ``EncodeError`` for what AMQP cannot carry."""
+
+
 class Outgoing(Struct, frozen=True, kw_only=True):
     """A message to be published."""
 
@@ -51,8 +66,17 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     routing_key: str
     properties: Properties
     body: bytes
-    #: The server returns it if it goes to no queue, instead of dropping it without a word.
     mandatory: bool = True
+
+    @property
+    def address(self) -> tuple[str, str, str | None]:
+        """Exchange, routing key and correlation id."""
+        return self.exchange, self.routing_key, self.properties.correlation_id
+
+    def write(self, channel: int, frame_max: int) -> bytes:
+        """Return the frames; raises ``TypeError`` and ``EncodeError`` for what AMQP cannot carry."""
+        flags, written = write_properties(self.properties)
+        return write_content(self, flags, written, self.body, channel, frame_max)
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
@@ -85,18 +109,17 @@ def _short(text: str) -> bytes:
     return write_short(text)
 
 
-def write_message(outgoing: Outgoing, channel: int, frame_max: int) -> bytes:
-    """Return the frames that publish a message; raises ``TypeError`` and ``EncodeError`` for what AMQP cannot carry."""
-    body = outgoing.body
-    flags, written = _write_properties(outgoing.properties)
+def write_content(message: Publishable, flags: int, written: bytes, body: bytes, channel: int, frame_max: int) -> bytes:
+    """Return the frames that publish a message with these properties; raises ``EncodeError`` if they are too long."""
     content = _CONTENT.pack(60, 0, len(body), flags) + written
+    exchange, routing_key, correlation_id = message.address
     if len(content) > frame_max - _FRAME_OVERHEAD:
         raise EncodeError(
-            f"The headers of the message {outgoing.properties.correlation_id!r} have {len(content)} bytes, and "
+            f"The headers of the message {correlation_id!r} have {len(content)} bytes, and "
             f"RabbitMQ takes {frame_max - _FRAME_OVERHEAD} at most. Put large values into the task's arguments."
         )
     parts = [
-        _publish_frame(channel, outgoing.exchange, outgoing.routing_key, outgoing.mandatory),
+        _publish_frame(channel, exchange, routing_key, message.mandatory),
         _HEAD.pack(_HEADER, channel, len(content)),
         content,
         _END,
@@ -110,7 +133,8 @@ def write_message(outgoing: Outgoing, channel: int, frame_max: int) -> bytes:
     return b"".join(parts)
 
 
-def _write_properties(properties: Properties) -> tuple[int, bytes]:
+def write_properties(properties: Properties) -> tuple[int, bytes]:
+    """Return the flags that say which properties there are, and these; raises what ``Outgoing.write`` raises."""
     flags = 0
     parts: list[bytes] = []
     if properties.content_type is not None:

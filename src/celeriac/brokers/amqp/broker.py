@@ -36,6 +36,7 @@ from celeriac.brokers.base import (
 )
 from celeriac.brokers.remarks import GivenBack, Remark
 from celeriac.exceptions import ImproperlyConfigured, OperationalError
+from celeriac.protocol.call_form import FilledForm
 from celeriac.protocol.message import Message
 from celeriac.queues import Queue
 
@@ -105,6 +106,9 @@ class AmqpBroker(Broker):
     def publish(self, messages: Sequence[Message], *, timeout: float = DEFAULT_PUBLISH_TIMEOUT) -> None:
         if messages:
             self._publisher.publish(messages, timeout=timeout, interop=self._interop)
+
+    def publish_filled(self, filled: FilledForm, *, timeout: float = DEFAULT_PUBLISH_TIMEOUT) -> None:
+        self._publisher.publish_filled(filled, timeout=timeout)
 
     def consumer(
         self, queues: Sequence[Queue], *, node: str, results: ResultBackend | None = None, lease: float = DEFAULT_LEASE

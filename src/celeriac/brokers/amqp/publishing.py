@@ -8,14 +8,16 @@ from celeriac import clock
 from celeriac.amqp.channel import Channel
 from celeriac.amqp.confirms import NACKED, Receipts
 from celeriac.amqp.connection import Connection
-from celeriac.amqp.content import Outgoing
+from celeriac.amqp.content import Outgoing, Publishable
 from celeriac.amqp.errors import ConnectionLost, Refused
 from celeriac.brokers.amqp.declaring import Declarer
 from celeriac.brokers.amqp.delaying import outgoing_delayed
 from celeriac.brokers.amqp.pool import ConnectionPool
+from celeriac.brokers.amqp.prepared import PreparedCall, PreparedForm
 from celeriac.exceptions import BrokerUnavailable, EncodeError, MessageRefused, OperationalError, PublishUnconfirmed
 from celeriac.protocol.amqp_message import refusal_of, to_properties
 from celeriac.protocol.amqp_properties import Properties
+from celeriac.protocol.call_form import FilledForm
 from celeriac.protocol.message import Message
 
 __all__ = ["Parcel", "Publisher"]
@@ -36,7 +38,7 @@ class Parcel:
 
     __slots__ = ("id", "is_delayed", "outgoing", "queue")
 
-    def __init__(self, id: str, queue: str, outgoing: Outgoing, *, is_delayed: bool = False) -> None:
+    def __init__(self, id: str, queue: str, outgoing: Publishable, *, is_delayed: bool = False) -> None:
         self.id = id
         self.queue = queue
         self.outgoing = outgoing
@@ -71,6 +73,19 @@ class Publisher:
             self.send(parcels, timeout=timeout, meanwhile=meanwhile, is_repeated=is_repeated)
         except (TypeError, EncodeError) as error:
             refusals = filter(None, map(refusal_of, messages))
+            raise next(refusals, error) from error
+
+    def publish_filled(self, filled: FilledForm, *, timeout: float) -> None:
+        """Publish calls of one form. Raises what ``publish`` raises."""
+        form, prepared = filled.form, filled.form.prepared
+        ready: PreparedForm | None = prepared.get(PreparedForm)
+        if ready is None or ready.origin != filled.origin or ready.reply_to != filled.reply_to:
+            ready = prepared[PreparedForm] = PreparedForm(filled)
+        parcels = [Parcel(filling[0], form.queue, PreparedCall(ready, filling)) for filling in filled.fillings]
+        try:
+            self.send(parcels, timeout=timeout)
+        except EncodeError as error:
+            refusals = filter(None, map(refusal_of, filled.messages()))
             raise next(refusals, error) from error
 
     def send(
@@ -147,7 +162,7 @@ class Publisher:
     def _prepare(self, connection: Connection, parcels: Sequence[Parcel]) -> None:
         known = connection.known
         for parcel in parcels:
-            exchange = parcel.outgoing.exchange
+            exchange = parcel.outgoing.address[0]
             if parcel.is_delayed:
                 if f"delays {parcel.queue}" not in known or "delays" not in known:
                     queue = self._declarer.describe(parcel.queue)
