@@ -155,12 +155,11 @@ class TickSchedule(BaseSchedule):
 
     def is_due(self, last_run_at: datetime) -> schedstate:
         """Say whether there was a tick since the last run, and in how many seconds the next one is."""
-        tick = self.next_after(self.maybe_make_aware(last_run_at))
-        now = self._utc_now()
-        is_due = tick is not None and tick <= now
+        remaining = self.remaining_estimate(last_run_at)
+        is_due = remaining <= timedelta(0)
         if is_due:
-            tick = self.next_after(now)
-        return schedstate(is_due, None if tick is None else (tick - now).total_seconds())
+            remaining = self.remaining_estimate(self._utc_now())
+        return schedstate(is_due, None if remaining == timedelta.max else max(remaining.total_seconds(), 0.0))
 
     def _utc_now(self) -> datetime:
         return self.maybe_make_aware(self.now()).astimezone(UTC)

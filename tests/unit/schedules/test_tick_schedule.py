@@ -153,6 +153,19 @@ def test_a_class_of_ones_own_is_not_equal_to_its_parent() -> None:
     assert Never() == Never()
 
 
+class Overslept(crontab):
+    """Ten seconds late."""
+
+    def remaining_estimate(self, last_run_at: datetime) -> timedelta:
+        return super().remaining_estimate(last_run_at) + timedelta(seconds=10)
+
+
+def test_what_a_class_of_ones_own_estimates_decides_whether_it_is_due_as_in_celery() -> None:
+    last_run_at = NOW - timedelta(hours=1)
+    assert Overslept(minute=0, nowfun=lambda: NOW + timedelta(seconds=9)).is_due(last_run_at) == (False, 1)
+    assert Overslept(minute=0, nowfun=lambda: NOW + timedelta(seconds=10)).is_due(last_run_at) == (True, 3600)
+
+
 class EveryOtherCall(BaseSchedule):
     """In Celery's form."""
 
