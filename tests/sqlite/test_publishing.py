@@ -4,8 +4,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from celeriac import Celeriac
 from celeriac.brokers.sqlite import SqliteBroker
 from celeriac.exceptions import BrokerUnavailable
 from celeriac.protocol.message import Message
@@ -80,3 +82,22 @@ def test_threads_that_publish_one_message_each_get_past_each_other(tmp_path: Pat
         thread.join()
     assert broker.size("letters").ready == 800
     broker.close()
+
+
+def test_calls_made_again_are_stored_as_the_first_one_was(tmp_path: Path) -> None:
+    app = Celeriac("stored_alike", broker=f"sqlite:///{tmp_path}/celeriac.sqlite3", task_default_queue="letters")
+
+    @app.task(name="add")
+    def add(left: int, right: int = 0) -> int:
+        return left + right
+
+    calls = [add.s("ä" * 300, right=index).set(priority=3) for index in range(3)]
+    ids = [call.apply_async().id for call in calls]
+    first, *others = app.broker.peek("letters")
+    assert [message.id for message in (first, *others)] == ids
+    for index, message in enumerate(others, start=1):
+        changed = {"id": message.id, "root_id": message.id, "kwargsrepr": f"{{'right': {index}}}"}
+        body = first.body.replace(b'"right": 0', f'"right": {index}'.encode())
+        expected = msgspec.structs.replace(first, id=message.id, headers=first.headers | changed, body=body)
+        assert message == expected
+    app.close()

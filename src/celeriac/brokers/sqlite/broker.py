@@ -22,11 +22,13 @@ from celeriac.brokers.base import (
 )
 from celeriac.brokers.dead_letters import revived
 from celeriac.brokers.sqlite.consumer import SqliteConsumer
+from celeriac.brokers.sqlite.envelope_form import EnvelopeForm
 from celeriac.brokers.sqlite.messages import MessageRow, insert_messages, publish_alone, to_row, to_rows
 from celeriac.brokers.sqlite.session import read_nodes
 from celeriac.brokers.sqlite.subscription import SqliteSubscription, encode_broadcast, send
 from celeriac.exceptions import BrokerUnavailable
 from celeriac.protocol import envelope as envelopes
+from celeriac.protocol.call_form import FilledForm
 from celeriac.protocol.message import Message
 from celeriac.routing import Queue
 from celeriac.sqlite.database import Database
@@ -66,13 +68,16 @@ class SqliteBroker(Broker, SqliteEngine):
         self.database.write(lambda transaction: transaction.connection.execute(QUERIES["declare_queue"], (queue.name,)))
 
     def publish(self, messages: Sequence[Message], *, timeout: float = DEFAULT_PUBLISH_TIMEOUT) -> None:
-        rows = to_rows(messages)
-        if len(rows) == 1 and publish_alone(self.database, rows[0]):
-            return
-        if rows:
-            self.database.write(
-                lambda transaction: insert_messages(transaction, rows), timeout=timeout, error=BrokerUnavailable
-            )
+        self._publish(to_rows(messages), timeout)
+
+    def publish_filled(self, filled: FilledForm, *, timeout: float = DEFAULT_PUBLISH_TIMEOUT) -> None:
+        form = filled.form
+        envelopes = form.prepared.get(EnvelopeForm)
+        if envelopes is None or envelopes.origin != filled.origin or envelopes.reply_to != filled.reply_to:
+            envelopes = form.prepared[EnvelopeForm] = EnvelopeForm(filled)
+        urgency = -(form.priority or 0)
+        fill = envelopes.fill
+        self._publish([MessageRow(form.queue, urgency, None, fill(each)) for each in filled.fillings], timeout)
 
     def publish_with_results(
         self,
@@ -184,6 +189,14 @@ class SqliteBroker(Broker, SqliteEngine):
     def subscribe(self, channel: Channel, pattern: str = "#") -> Subscription:
         self.database.open()
         return SqliteSubscription(self.database, channel, pattern)
+
+    def _publish(self, rows: Sequence[MessageRow], timeout: float) -> None:
+        if len(rows) == 1 and publish_alone(self.database, rows[0]):
+            return
+        if rows:
+            self.database.write(
+                lambda transaction: insert_messages(transaction, rows), timeout=timeout, error=BrokerUnavailable
+            )
 
     def _select(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         return self.database.read(lambda connection: connection.execute(QUERIES[query], arguments).fetchall())
