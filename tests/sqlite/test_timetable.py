@@ -1,11 +1,8 @@
-"""The timetable in a file: kill -9 of schedulers, files of older versions, forks, and clocks that are set back."""
+"""The timetable in a file: files of older versions, forks, files that are deleted, and clocks that are set back."""
 
 import os
-import random
 import sqlite3
-import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,19 +12,12 @@ from celeriac.brokers.sqlite import SqliteBroker
 from celeriac.exceptions import OperationalError
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
-from celeriac.run_id import run_id
 from celeriac.schedule_entry import ScheduleEntry
 from celeriac.sqlite.database import Database
 from celeriac.sqlite.location import Location
 from celeriac.sqlite.queries import SCHEMA_STEPS
 from celeriac.testing.conformance.harness import in_thread, until
 from celeriac.timetables.sqlite import SqliteTimetable
-from tests.sqlite.conftest import Start
-
-ENTRIES = [f"entry-{number}" for number in range(6)]
-FIRST, LAST = 1000.0, 3000.0
-#: Schedulers killed, and how many of them run at the same time.
-ROUNDS, TOGETHER = 25, 3
 
 
 def timetable_at(url: str, broker: SqliteBroker | None = None) -> SqliteTimetable:
@@ -43,53 +33,6 @@ def timetable(url: str, broker: SqliteBroker) -> Iterator[SqliteTimetable]:
     timetable = timetable_at(url, broker)
     yield timetable
     timetable.close()
-
-
-@pytest.mark.parametrize("suffix", ["", "-timetable"], ids=["one file", "two files"])
-def test_schedulers_killed_at_random_moments_publish_every_run(
-    start: Start, url: str, tmp_path: Path, broker: SqliteBroker, suffix: str
-) -> None:
-    moments = random.Random(20261126)
-    timetable = timetable_at(url + suffix, broker)
-    timetable.sync("code", [entry(name) for name in ENTRIES], lambda _: FIRST)
-    log = tmp_path / "claimed"
-    arguments = (url, url + suffix, str(log), str(LAST))
-    running: list[subprocess.Popen[str]] = []
-    killed = 0
-    for _ in range(ROUNDS):
-        size = log.stat().st_size if log.exists() else 0
-        running.append(start("scheduler", *arguments))
-        if len(running) < TOGETHER:
-            continue
-        until(lambda size=size: has_grown(log, size) or not timetable.due(1).states)  # type: ignore[misc]
-        victim = running.pop(0)
-        try:
-            victim.wait(moments.uniform(0, 0.03))
-        except subprocess.TimeoutExpired:
-            victim.kill()
-        killed += victim.wait() == -9
-    assert killed > ROUNDS / 2, "The work was done before most of them could be killed."
-    last = start("scheduler", *arguments)
-    for process in [*running, last]:
-        assert process.wait(60) == 0
-
-    published = Counter(message.id for message in broker.peek("q", 10_000_000))
-    dues = [FIRST + number for number in range(int(LAST - FIRST) + 1)]
-    assert set(published) == {run_id(timetable.namespace(), name, due) for name in ENTRIES for due in dues}
-    if timetable.publishes:
-        assert set(published.values()) == {1}
-    assert Counter(log.read_text().splitlines()).most_common(1)[0][1] == 1, "Two have had one claim."
-    assert timetable.pending(0) == []
-    for name in ENTRIES:
-        state = timetable.get(name)
-        assert state is not None
-        assert (state.runs_total, state.next_at, state.last_due) == (len(dues), None, LAST)
-        assert [record.due for record in timetable.history(name)] == dues[:-101:-1]
-    timetable.close()
-
-
-def has_grown(log: Path, size: int) -> bool:
-    return log.exists() and log.stat().st_size > size
 
 
 def test_a_file_without_a_timetable_gets_one_and_keeps_what_is_in_it(path: Path, url: str) -> None:
@@ -119,6 +62,17 @@ def test_all_who_open_a_file_of_an_older_version_at_once_can_use_it(path: Path, 
     assert timetables[0].count() == 6
     for timetable in timetables:
         timetable.close()
+
+
+def test_a_change_rings_whoever_waits(url: str, timetable: SqliteTimetable) -> None:
+    timetable.due(1)
+    assert not timetable.wait(0)
+    bell = timetable._listening._bell
+    assert bell is not None
+    other = timetable_at(url)
+    other.save(entry("a"), 1.0)
+    assert bell.wait(30) is None, "Nobody has rung it."
+    other.close()
 
 
 def test_a_fork_s_child_waits_on_a_bell_of_its_own(timetable: SqliteTimetable) -> None:

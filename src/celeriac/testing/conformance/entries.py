@@ -1,5 +1,6 @@
 """Timetable suite: entries come, change and go."""
 
+import threading
 from datetime import UTC, datetime
 
 from celeriac.exceptions import ImproperlyConfigured
@@ -166,15 +167,20 @@ class Entries(TimetableHarness):
     def test_two_who_put_a_source_in_order_at_once_do_not_mix(self) -> None:
         sides = {letter: [self.entry(f"{letter}-{number}") for number in range(40)] for letter in "ab"}
 
-        def sync(letter: str) -> None:
-            timetable = self.another()
-            for _ in range(10):
-                timetable.sync("code", sides[letter], lambda _: 1.0)
+        timetables = {letter: self.another() for letter in sides}
+        expected = [sorted(entry.name for entry in side) for side in sides.values()]
 
-        threads = [in_thread(sync, letter) for letter in sides]
-        for thread in threads:
-            thread.join()
-        assert self._names() in [sorted(entry.name for entry in side) for side in sides.values()]
+        def sync(letter: str, together: threading.Barrier) -> None:
+            together.wait()
+            timetables[letter].sync("code", sides[letter], lambda _: 1.0)
+
+        for _ in range(30):
+            together = threading.Barrier(2)
+            threads = [in_thread(sync, letter, together) for letter in sides]
+            for thread in threads:
+                thread.join()
+            assert self._names() in expected
+            self._sync()
 
     def test_another_timetable_object_sees_the_same(self) -> None:
         state = self.save("a")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from celeriac.brokers.base import Broker
 from celeriac.brokers.redis import RedisBroker
-from celeriac.exceptions import MessageRefused
+from celeriac.exceptions import BrokerUnavailable, MessageRefused
 from celeriac.protocol import envelope as envelopes
 from celeriac.redis.errors import RedisRefused, ReplyError, explain_reply
 from celeriac.redis.location import Kind, Location
@@ -252,10 +252,12 @@ class RedisTimetable(Timetable):
         return answers
 
     def _was_had(self, answer: Reply) -> bool:
-        if isinstance(answer, bytes):
-            text = explain_reply(self.url, answer.decode(errors="replace"))
-            raise MessageRefused(f"A run that was due could not be published, and stays due. {text}")
-        return bool(answer)
+        if not isinstance(answer, bytes):
+            return bool(answer)
+        error = ReplyError(answer.decode(errors="replace"))
+        # A key that is no list is none later either.
+        kind = MessageRefused if error.code == "WRONGTYPE" else BrokerUnavailable
+        raise kind(f"A run that is due could not be published, and stays due. {explain_reply(self.url, str(error))}")
 
     def _states(self, names: Sequence[str]) -> list[EntryState]:
         replies = self._ask(*[(b"HMGET", f"{self._keys.entry}{name}", *FIELDS) for name in names])
