@@ -72,6 +72,20 @@ def test_more_words_than_fit_mean_look_for_yourself(directory: Path) -> None:
     ringer.close()
 
 
+def test_a_bell_that_is_hung_again_is_heard(directory: Path) -> None:
+    bell, ringer = Bell(directory, 0o644), Ringer(directory)
+    for is_removed in (False, True):
+        if is_removed:
+            (directory / bell.name).unlink()
+            assert not bell.is_in_place
+        bell.hang()
+        assert bell.can_ring
+        ringer.ring(bell.name, ["a"])
+        assert bell.wait(LONG) == ["a"]
+    bell.close()
+    ringer.close()
+
+
 def test_a_bell_whose_owner_is_gone_is_found_out(directory: Path) -> None:
     ringer = Ringer(directory)
     assert not ringer.ring("nobody.bell")

@@ -123,6 +123,9 @@ class Bell:
         waiter = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         waiter.setblocking(False)
         try:
+            with contextlib.suppress(FileNotFoundError):
+                # Its own, where it still hangs: no socket takes a name that is there.
+                (self._directory / self.name).unlink()
             waiter.bind(_address(self._directory, self.name))
             (self._directory / self.name).chmod(self._mode)
         except OSError:

@@ -91,8 +91,9 @@ class Listening:
                 self._bell = self._database.make_bell()
                 self._generation = -1
             bell = self._bell
-        if self._generation != self._database.generation or not bell.is_in_place:
+        if not bell.is_in_place:
             bell.hang()
+        if self._generation != self._database.generation:
             self._database.write(lambda transaction: self._listen(transaction, bell))
         return bell
 
