@@ -79,16 +79,15 @@ def settings_page() -> str:
 
 def _settings_lines() -> Iterator[str]:
     yield SETTINGS_INTRODUCTION
-    shown = [setting for setting in SETTINGS.values() if not setting.hidden]
     source = _source_without_settings()
     for family, title in FAMILIES.items():
-        members = [setting for setting in shown if setting.family == family and not setting.without_effect]
+        members = [setting for setting in SETTINGS.values() if setting.family == family and not setting.without_effect]
         if members:
             yield from ("", f"## {title}")
         for setting in members:
             yield from _setting_lines(setting, in_use=setting.name not in NOT_YET and _mentions(source, setting.name))
     yield from ("", "## Accepted, and without effect", "", "A Celery configuration that has these still loads.", "")
-    for setting in shown:
+    for setting in SETTINGS.values():
         if setting.without_effect:
             yield f"- `{setting.name}`: {_one_line(setting.reason or setting.help)}"
 
@@ -111,7 +110,7 @@ def other_defaults() -> str:
     """Return the list of settings whose default is not Celery's, each with the reason."""
     lines = []
     for setting in SETTINGS.values():
-        if setting.hidden or setting.is_ours or setting.celery_default is Celery.SAME or setting.without_effect:
+        if setting.is_ours or setting.celery_default is Celery.SAME or setting.without_effect:
             continue
         lines.append(
             f"- [`{setting.name}`](settings.md#{setting.name}) is {_code(setting.default)}, in Celery "

@@ -43,8 +43,6 @@ class Setting:
     without_effect: bool = False
     #: Never to be shown.
     secret: bool = False
-    #: Left out of the reference page: for celeriac's own tests and for measuring.
-    hidden: bool = False
 
     @property
     def family(self) -> str:

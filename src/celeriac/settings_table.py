@@ -693,16 +693,6 @@ _WORKER = (
     ),
     _declare("worker_disable_prefetch", FLAG, False, "A worker takes a message only when a slot is free."),
     _declare(
-        "worker_read_ahead_time",
-        SECONDS,
-        0.05,
-        "How much work a child process is given ahead.",
-        minimum=0,
-        celery_default=Celery.ABSENT,
-        reason="Read-ahead is measured, not set.",
-        hidden=True,
-    ),
-    _declare(
         "worker_shutdown_timeout",
         SECONDS,
         25.0,

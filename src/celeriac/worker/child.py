@@ -122,8 +122,9 @@ class Child:
         return taken
 
     def take_back_from(self, lane: LaneKind) -> list[Assignment]:
-        """Take back what one lane has not begun."""
+        """Take back what one lane has not begun; it is given no more ahead until what it has begun has ended."""
         taken = self.loads[lane].remove_all(self.lanes[lane].take_back())
+        self.loads[lane].hold()
         self.given -= len(taken)
         return taken
 
@@ -145,6 +146,17 @@ class Child:
     def running(self) -> list[Row]:
         """Return what it is running at this moment, as it wrote on the board."""
         return list(self.board.running())
+
+    def is_stuck(self, now: float, patience: float) -> bool:
+        """Say whether it has ``def`` tasks ahead and for so long (seconds) nothing has ended, or what it runs has run.
+
+        The board says the latter at once; ends are told in batches.
+        """
+        load = self.loads[LaneKind.DEF]
+        if not load.has_ahead or load.is_stuck(now, patience):
+            return load.has_ahead
+        long = [row for row in self.running() if row.sequence in load.assignments and now - row.began > patience]
+        return len(long) >= load.slots
 
     def enforce_hard_limit(self, now: float) -> None:
         """Kill it when a task has run longer than its hard limit."""

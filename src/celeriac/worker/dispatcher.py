@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from celeriac.worker.assignment import Assignment, LaneKind
-from celeriac.worker.load import LaneLoad
+from celeriac.worker.load import IDLE_PATIENCE, READ_AHEAD, LaneLoad
 from celeriac.worker.pace import Pace
 
 __all__ = ["Dispatcher", "Placement", "Workplace"]
@@ -118,6 +118,16 @@ class Dispatcher:
                     break
             waiting.extendleft(reversed(left))
         return placements
+
+    def patience(self, workplaces: Sequence[Workplace], now: float) -> float:
+        """Return for how long what a child was given ahead may lie there while nothing ends (seconds).
+
+        When a slot is idle and nothing waits for one, it is to have some of it soon.
+        """
+        is_idle = not self._waiting[LaneKind.DEF] and any(
+            load.idle_slots for _, load in _open_places(workplaces, LaneKind.DEF, now)
+        )
+        return IDLE_PATIENCE if is_idle else READ_AHEAD
 
     def _give(self, workplace: SomeWorkplace, assignment: Assignment, now: float) -> Placement[SomeWorkplace]:
         sequence = next(self._numbers)

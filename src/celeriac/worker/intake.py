@@ -165,9 +165,13 @@ class Intake:
             self._wake()
 
     def collect(self) -> Arrivals:
-        """Return what has come in since the last time."""
+        """Return what has come in since the last time, and have the descriptor readable no more."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._reader, 4096)
+        return self.take_over()
+
+    def take_over(self) -> Arrivals:
+        """Return what has come in since the last time."""
         with self._lock:
             arrivals = Arrivals(list(self._incoming), self._acked, self._not_acked)
             self._incoming.clear()

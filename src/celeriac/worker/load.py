@@ -8,10 +8,12 @@ from collections.abc import Iterable
 
 from celeriac.worker.assignment import Assignment
 
-__all__ = ["MAX_AHEAD", "READ_AHEAD", "LaneLoad"]
+__all__ = ["IDLE_PATIENCE", "MAX_AHEAD", "READ_AHEAD", "LaneLoad"]
 
 #: Seconds of work a lane is given ahead: enough to hide a round trip to the broker, too little for anybody to notice.
 READ_AHEAD = 0.05
+#: Seconds without any end after which what lies ahead in one lane goes to a slot that is idle. Nobody loses by it.
+IDLE_PATIENCE = 0.01
 #: Tasks a lane is given ahead at most, however fast they are; also keeps its tokens well within a pipe.
 MAX_AHEAD = 1000
 #: Bytes of messages a lane is given ahead at most, beyond one a slot.
@@ -31,6 +33,8 @@ class LaneLoad:
         self.bytes = 0
         #: When it last finished something, or was given something while idle (monotonic).
         self.progress_at = 0.0
+        #: While it has this one, which has turned out long, it is given nothing ahead.
+        self._held_by = 0
         #: Until when it is given nothing: its loop was found blocked (monotonic).
         self.avoided_until = 0.0
 
@@ -52,12 +56,26 @@ class LaneLoad:
         """It has been given a suspect."""
         return any(assignment.suspect for assignment, _ in self.assignments.values())
 
+    @property
+    def is_held(self) -> bool:
+        """It is given nothing ahead: what runs there has turned out long."""
+        return self._held_by in self.assignments
+
+    def hold(self) -> None:
+        """Give it nothing ahead until the last that it has, which has begun, has ended."""
+        self._held_by = next(reversed(self.assignments), 0)
+
     def room_for(self, expected: float | None, size: int) -> bool:
         """Say whether one more is welcome: it would start at once, or within the read-ahead time."""
         count = len(self.assignments)
         if count < self.slots:
             return True
-        if expected is None or count - self.slots >= self.ahead_limit or self.bytes + size > MAX_AHEAD_BYTES:
+        if (
+            expected is None
+            or self.is_held
+            or count - self.slots >= self.ahead_limit
+            or self.bytes + size > MAX_AHEAD_BYTES
+        ):
             return False
         return self.expected + expected <= READ_AHEAD * self.slots
 
@@ -65,7 +83,7 @@ class LaneLoad:
         """Return how many more typical assignments are welcome."""
         count = len(self.assignments)
         idle = max(0, self.slots - count)
-        if typical is None:
+        if typical is None or self.is_held:
             return idle
         by_time = (READ_AHEAD * self.slots - self.expected) / max(typical, 1e-6)
         by_count = self.slots + self.ahead_limit - count
@@ -98,6 +116,6 @@ class LaneLoad:
         """It has something, and nothing has ended for longer than the read-ahead time."""
         return bool(self.assignments) and now - self.progress_at > READ_AHEAD
 
-    def is_stuck(self, now: float) -> bool:
-        """Work was given ahead, and nothing has ended for longer than all of it should have taken."""
-        return self.has_ahead and now - self.progress_at > READ_AHEAD
+    def is_stuck(self, now: float, patience: float = READ_AHEAD) -> bool:
+        """Work was given ahead, and nothing has ended for so long; by default, for as long as all should have taken."""
+        return self.has_ahead and now - self.progress_at > patience

@@ -33,7 +33,7 @@ from celeriac.worker.crew import Crew
 from celeriac.worker.dispatcher import Dispatcher, Placement
 from celeriac.worker.early_acks import EarlyAcks
 from celeriac.worker.frames import Done, Facts, Frame, Started
-from celeriac.worker.intake import Intake, Keep
+from celeriac.worker.intake import Arrivals, Intake, Keep
 from celeriac.worker.loop import Loop
 from celeriac.worker.options import NodeOptions
 from celeriac.worker.pace import Pace
@@ -105,7 +105,7 @@ class Node:
         gc.set_threshold(20_000, 20, 50)
         self._os_signals.install()
         self._loop.watch(self._os_signals.fileno(), self._on_os_signals)
-        self._loop.watch(self._intake.fileno(), self._on_arrivals)
+        self._loop.watch(self._intake.fileno(), lambda: self._take_in(self._intake.collect()))
         self._app_link.watch(self._loop)
         self._intake.start()
         try:
@@ -157,11 +157,12 @@ class Node:
         self._crew.check_reserved(now)
         self._status.children = [child.pid for child in children]
         self._status.active = sum(len(load) for child in children for load in child.loads)
+        patience = self._dispatcher.patience(children, now)
         for child in children:
             if not child.is_busy:
                 continue
             child.enforce_hard_limit(now)
-            if child.loads[LaneKind.DEF].is_stuck(now):
+            if child.is_stuck(now, patience):
                 self._wait_again(child.take_back_from(LaneKind.DEF))
             if child.loads[LaneKind.ASYNC].is_silent(now):
                 self._avoid_blocked_loop(child, now)
@@ -228,8 +229,7 @@ class Node:
 
     # What comes in.
 
-    def _on_arrivals(self) -> None:
-        arrivals = self._intake.collect()
+    def _take_in(self, arrivals: Arrivals) -> None:
         for delivery in arrivals.deliveries:
             self._accept(delivery)
         for delivery in arrivals.acked:
@@ -242,7 +242,7 @@ class Node:
 
     def _hand_on(self) -> None:
         """In the consumer thread: give what has come in to the children at once."""
-        self._on_arrivals()
+        self._take_in(self._intake.take_over())
         self._dispatch(time.monotonic())
 
     def _begin_acked(self, placement: Placement[Child]) -> None:

@@ -71,6 +71,30 @@ def test_read_ahead_behind_a_task_that_turns_out_long_is_seen_as_stuck() -> None
     assert place.loads[0].is_stuck(10.0 + READ_AHEAD * 1.1)
 
 
+def test_read_ahead_lies_less_long_while_another_slot_is_idle() -> None:
+    busy, other = Place(), Place()
+    dispatcher = dispatcher_with(10, pace=READ_AHEAD / 100)
+    dispatcher.place([busy], 10.0)
+    assert not busy.loads[0].is_stuck(10.0 + READ_AHEAD / 2, dispatcher.patience([busy], 10.0))
+    assert busy.loads[0].is_stuck(10.0 + READ_AHEAD / 2, dispatcher.patience([busy, other], 10.0))
+    other.accepts_work = False
+    assert not busy.loads[0].is_stuck(10.0 + READ_AHEAD / 2, dispatcher.patience([busy, other], 10.0))
+
+
+def test_what_was_taken_back_from_behind_a_long_task_is_not_put_there_again() -> None:
+    busy, other = Place(), Place()
+    dispatcher = dispatcher_with(10, pace=READ_AHEAD / 100)
+    placed = dispatcher.place([busy], 0.0)
+    # The first has ended, which the node has not been told yet; the second runs.
+    dispatcher.put_back(busy.loads[0].remove_all([each.sequence for each in placed[2:]]))
+    busy.loads[0].hold()
+    busy.loads[0].remove(placed[0].sequence)
+    assert {each.workplace for each in dispatcher.place([busy, other], 0.0)} == {other}
+    assert busy.loads[0].spare(READ_AHEAD / 100) == 0
+    busy.loads[0].remove(placed[1].sequence)
+    assert busy.loads[0].spare(READ_AHEAD / 100) > 1
+
+
 def test_what_is_acked_before_it_starts_waits_for_a_free_slot() -> None:
     place = Place()
     dispatcher = dispatcher_with(3, pace=READ_AHEAD / 1000, acked_early=True)
