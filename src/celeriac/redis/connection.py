@@ -121,8 +121,11 @@ class Connection:
         try:
             # An earlier answer may have brought more than itself.
             found = self._parse_all()
-            while self._receive_now(sock):
+            while size := self._receive_now(sock):
                 found += self._parse_all()
+                if size < len(self._buffer) and not self._is_encrypted:
+                    # That was all; the end of the connection, if it is there too, is seen by the next who looks.
+                    break
         except (OSError, hiredis.HiredisError) as error:
             self.close()
             raise RedisUnavailable(explain_away(self.server, error), maybe_done=True) from error
@@ -299,18 +302,18 @@ class Connection:
         except (OSError, hiredis.HiredisError):
             self.close()
 
-    def _receive_now(self, sock: socket.socket) -> bool:
-        """Feed the reader with what has come; say whether there was anything. Raises ``OSError`` at the end."""
+    def _receive_now(self, sock: socket.socket) -> int:
+        """Feed the reader with what has come; return how many bytes that was. Raises ``OSError`` at the end."""
         if self._is_encrypted:
             sock.setblocking(False)
         try:
             size = sock.recv_into(self._buffer)
         except _NO_DATA:
-            return False
+            return 0
         if not size:
             raise ConnectionResetError("the server closed it")
         self._reader.feed(self._buffer, 0, size)
-        return True
+        return size
 
     def _parse_all(self) -> list[Reply]:
         found: list[Reply] = []

@@ -82,15 +82,15 @@ class RedisConsumer(Consumer):
             if self._fleet.hear() and time.monotonic() >= self._look_at:
                 self._look()
             deliveries = self._arrived(limit)
-            if not deliveries and self._fleet.is_something_to_ask():
-                deliveries = self._fleet.take(limit)
+            if not deliveries and (asked := self._fleet.to_ask()):
+                deliveries = self._fleet.take(limit, asked)
                 has_asked = True
             if deliveries:
                 self._waker.take()
                 return deliveries
             is_woken = self._waker.take()
             remaining = deadline - time.monotonic()
-            is_more = self._fleet.is_something_to_ask()
+            is_more = bool(self._fleet.to_ask())
             if is_woken or (remaining <= 0 and (not is_more or remaining < -_PATIENCE)):
                 if has_asked or is_woken:
                     return []

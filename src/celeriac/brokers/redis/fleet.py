@@ -134,9 +134,9 @@ class Fleet:
         for shard in self._shards.values():
             shard.agenda.wake_all()
 
-    def is_something_to_ask(self) -> bool:
-        """Say whether a take may find something."""
-        return any(shard.is_something_to_ask() for shard in self._open_shards())
+    def to_ask(self) -> list[Shard]:
+        """Return the shards in which a take may find something."""
+        return [shard for shard in self._open_shards() if shard.is_something_to_ask()]
 
     @property
     def seconds_until_due(self) -> float | None:
@@ -145,19 +145,17 @@ class Fleet:
         moments += [until - time.monotonic() for until in self._away.values()]
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def take(self, limit: int) -> list[Delivery]:
-        """Take what there is, up to a limit: one round trip to each node that may have something, or a few."""
+    def take(self, limit: int, asked: Sequence[Shard]) -> list[Delivery]:
+        """Take what there is in shards, up to a limit: one round trip to each node that has some of them, or a few."""
         deliveries: list[Delivery] = []
-        while len(deliveries) < limit:
-            asked = [shard for shard in self._open_shards() if shard.is_something_to_ask()]
-            if not asked:
-                break
+        while asked and len(deliveries) < limit:
             error = self._take_from(asked, limit - len(deliveries), deliveries)
             if error is not None:
                 if not deliveries:
                     raise error
                 # What has been taken is handed out; the next call meets the error again, if it is still there.
                 break
+            asked = self.to_ask()
         return deliveries
 
     def at(self, shard: Shard, action: Callable[[], T]) -> T:
