@@ -61,19 +61,20 @@ class Publisher:
         task: "TaskCore | None" = None,
         is_child: bool = True,
         is_follow_up: bool = False,
+        has_form: bool = True,
     ) -> Message:
         """Return the message of a call; the options are those of ``Task.apply_async`` and may be changed here.
 
         Raises ``TypeError`` and ``ValueError`` for arguments that are no list and dict and for options that cannot be
         understood, ``EncodeError`` for an argument that cannot be written. Inside a task the call is its child, unless
         ``is_child`` is false: a retry has the same parent as the task. What is no follow-up may have to wait before it
-        is published, and is announced then.
+        is published, and is announced then. ``has_form=False``: the caller has looked for a form in vain.
         """
         args = () if args is None else args
         kwargs = {} if kwargs is None else kwargs
         refuse_wrong_arguments(name, args, kwargs)
         revision = self._app.conf.revision
-        form = self.form(name, options)
+        form = self.form(name, options) if has_form else None
         filled = None if form is None else self.fill(form, ((args, kwargs),))
         if filled is not None:
             return filled.messages()[0]

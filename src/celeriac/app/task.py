@@ -70,7 +70,7 @@ class Task(RetryingTask, Generic[P, R]):
         publisher = self.app.publisher
         if filled is not None:
             return self._make_result(filled.fillings[0][0], chosen, publisher.send_filled(filled, options=chosen))
-        message = publisher.message(self.name, args, kwargs, chosen, task=self)
+        message = publisher.message(self.name, args, kwargs, chosen, task=self, has_form=False)
         return self._result(message.id, chosen, publisher.send([message], options=chosen))
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
@@ -104,7 +104,7 @@ class Task(RetryingTask, Generic[P, R]):
         if filled is not None:
             held = await publisher.asend_filled(filled, options=chosen)
             return self._make_result(filled.fillings[0][0], chosen, held)
-        message = publisher.message(self.name, args, kwargs, chosen, task=self)
+        message = publisher.message(self.name, args, kwargs, chosen, task=self, has_form=False)
         return self._result(message.id, chosen, await publisher.asend([message], options=chosen))
 
     def delay_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:

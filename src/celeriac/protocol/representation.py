@@ -37,13 +37,13 @@ def represent(value: Any, *, max_length: int = MAX_LENGTH, max_levels: int = MAX
     kind = type(value)
     try:
         if (kind is tuple or kind is list) and _NUMBERS.issuperset(map(type, value)):
-            text = _represent_numbers(value)
+            text = repr(value)
             if len(text) < max_length:
                 return text
         text = _represent_short(value, max_length, max_levels or MAX_LEVELS)
         if len(text) < max_length:
             return _encodable(text)
-    except _NotShortError:
+    except (_NotShortError, ValueError):  # a number with too many digits for Python
         pass
     writer = _Writer(max_length, max_levels)
     try:

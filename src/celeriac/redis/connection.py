@@ -341,4 +341,5 @@ class Connection:
 
 def _milliseconds_until(deadline: float) -> float:
     """Return how long to wait, as ``poll`` takes it."""
-    return min(max(0.0, (deadline - time.monotonic()) * 1000), _LONGEST)
+    remaining = (deadline - time.monotonic()) * 1000
+    return remaining if 0.0 < remaining < _LONGEST else max(0.0, min(remaining, _LONGEST))

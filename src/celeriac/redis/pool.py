@@ -120,12 +120,10 @@ class Pool:
 
     def _give_back(self, connection: Connection, epoch: int) -> None:
         with self._lock:
-            is_of_now = epoch == self._epoch
-            if is_of_now:
-                self._idle.append(connection)
-            else:
-                self._made -= 1
             if self._waiting:
                 self._changed.notify()
-        if not is_of_now:
-            connection.close()
+            if epoch == self._epoch:
+                self._idle.append(connection)
+                return
+            self._made -= 1
+        connection.close()
