@@ -25,8 +25,8 @@ _FOLDERS = re.compile(r"\((?:/[^():]*/)(?P<rest>[^/():]+(?::\d+)?)\)")
 _LINE = re.compile(r":\d+\)$")
 #: Code whose name nobody knows, under an address that differs in each run.
 _NAMELESS = re.compile(r"^0x[0-9a-f]+ ")
-#: A thread whose innermost function is one of these waits and costs nothing.
-_WAITS = re.compile(r"^(poll|epoll_wait|clock_nanosleep|pthread_cond_(timed)?wait|PyThread_acquire_lock_timed) \(")
+#: A thread whose innermost function is one of these waits and costs nothing, or nearly so: ``recv`` copies, too.
+_WAITS = re.compile(r"^(poll|epoll_wait|recv|clock_nanosleep|pthread_cond_(timed)?wait|PyThread_acquire_lock_timed) \(")
 
 
 class FlameNode:
