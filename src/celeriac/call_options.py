@@ -1,7 +1,7 @@
 """The options of a call: which there are, and how they are read."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -152,14 +152,17 @@ def refuse_slips(name: str, options: Mapping[str, Any]) -> None:
             raise TypeError(f"There is no option {option!r} for a call of {name}; did you mean {near[0]!r}?")
 
 
-def eta_of(name: str, eta: Any, countdown: Any, zone: tzinfo) -> datetime | None:
-    """Return the moment before which a call shall not run; raises ``TypeError`` and ``ValueError`` with a sentence."""
+def eta_of(name: str, eta: Any, countdown: Any, zone: Callable[[], tzinfo]) -> datetime | None:
+    """Return the moment before which a call shall not run; raises ``TypeError`` and ``ValueError`` with a sentence.
+
+    ``zone`` returns the time zone of a moment that has none of its own.
+    """
     if countdown:
         return _moment_in(name, "countdown", countdown)
     return _moment(name, "eta", eta, zone) if eta else None
 
 
-def expires_of(name: str, expires: Any, zone: tzinfo) -> datetime | None:
+def expires_of(name: str, expires: Any, zone: Callable[[], tzinfo]) -> datetime | None:
     """Return the moment after which a call is worth nothing; raises what ``eta_of`` raises."""
     if expires is None:
         return None
@@ -168,7 +171,7 @@ def expires_of(name: str, expires: Any, zone: tzinfo) -> datetime | None:
     return _moment(name, "expires", expires, zone)
 
 
-def _moment(name: str, option: str, value: Any, zone: tzinfo) -> datetime:
+def _moment(name: str, option: str, value: Any, zone: Callable[[], tzinfo]) -> datetime:
     """Return a moment with a time zone: this one, if it has none of its own."""
     if isinstance(value, str):
         try:
@@ -179,7 +182,7 @@ def _moment(name: str, option: str, value: Any, zone: tzinfo) -> datetime:
             ) from None
     if not isinstance(value, datetime):
         raise TypeError(f"The option {option} of {name} must be a datetime, not {value!r}.")
-    return value if value.tzinfo is not None else value.replace(tzinfo=zone)
+    return value if value.tzinfo is not None else value.replace(tzinfo=zone())
 
 
 def _moment_in(name: str, option: str, seconds: Any) -> datetime:

@@ -183,12 +183,11 @@ class Publisher:
             raise ValueError(
                 f"The soft time limit of {name} ({soft} s) must not be longer than the hard one ({hard} s)."
             )
-        zone = self._app.timezone
         return {
             "callbacks": as_list(get("link")) or None,
             "errbacks": as_list(get("link_error")) or None,
-            "eta": eta_of(name, get("eta"), get("countdown"), zone),
-            "expires": expires_of(name, get("expires"), zone),
+            "eta": eta_of(name, get("eta"), get("countdown"), lambda: self._app.timezone),
+            "expires": expires_of(name, get("expires"), lambda: self._app.timezone),
             "timelimit": (hard, soft),
             "stamps": {stamp: options[stamp] for stamp in get("stamped_headers") or () if stamp in options},
         }
