@@ -22,6 +22,8 @@ Missed = Literal["once", "skip", "all"]
 Overlap = Literal["allow", "skip", "queue", "replace"]
 
 _JSON = "application/json"
+#: Hexadecimal digits of a digest: half of them would do, and every entry keeps some.
+_DIGEST_LENGTH = 32
 #: As many characters as Django's administration can show and index everywhere.
 _LONGEST_NAME = 200
 
@@ -73,7 +75,7 @@ class ScheduleEntry(Struct, frozen=True, kw_only=True):
     def _digest(self, fields: Mapping[str, Any]) -> str:
         # The order of a dict's keys says nothing.
         plain = json.dumps(json.loads(self._encode(fields)), sort_keys=True)
-        return hashlib.sha256(plain.encode()).hexdigest()
+        return hashlib.sha256(plain.encode()).hexdigest()[:_DIGEST_LENGTH]
 
     def _encode(self, fields: Mapping[str, Any]) -> bytes:
         try:

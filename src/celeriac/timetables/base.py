@@ -47,7 +47,7 @@ __all__ = [
 
 #: Pauses without end last until this moment.
 FOREVER = math.inf
-#: Runs of an entry that its history holds.
+#: Runs of an entry that its history holds, unless its timetable is told otherwise.
 HISTORY_LENGTH = 100
 
 #: Seconds by which a clock is set back now and then, to be right.
@@ -175,6 +175,9 @@ class Timetable(ABC):
 
     #: A claim publishes its runs itself, in one step; else the caller publishes them and then calls ``mark_published``.
     publishes: bool
+
+    #: How many runs of an entry its history holds from its next claim on.
+    history_length: int = HISTORY_LENGTH
 
     #: Without passwords: for logs and people.
     url: str
@@ -304,7 +307,7 @@ class Timetable(ABC):
 
     @abstractmethod
     def history(self, name: str, limit: int = HISTORY_LENGTH) -> list[RunRecord]:
-        """Return an entry's runs, the last one first; the store keeps ``HISTORY_LENGTH`` of them."""
+        """Return an entry's runs, the last one first; the store keeps ``history_length`` of them."""
 
     # For ``sync`` and ``save``
 

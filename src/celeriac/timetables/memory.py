@@ -55,7 +55,7 @@ class _Row:
     runs: int = 0
     missed: int = 0
     skipped: int = 0
-    history: "deque[RunRecord]" = field(default_factory=lambda: deque(maxlen=HISTORY_LENGTH))
+    history: deque[RunRecord] = field(default_factory=deque)
 
     @property
     def entry(self) -> ScheduleEntry:
@@ -339,6 +339,8 @@ class MemoryTimetable(Timetable):
                     reason=run.reason,
                 )
             )
+        while len(row.history) > self.history_length:
+            row.history.popleft()
 
 
 def _copy(message: Message) -> Message:

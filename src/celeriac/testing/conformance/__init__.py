@@ -1,4 +1,4 @@
-"""Conformance suites: what every broker and every result backend has to do, as tests.
+"""Conformance suites: what every broker, every result backend and every timetable has to do, as tests.
 
 An engine proves itself with a few lines in a test module of its own::
 
@@ -8,6 +8,8 @@ An engine proves itself with a few lines in a test module of its own::
 
         def make_backend(self, broker: Broker) -> ResultBackend:
             return MyBackend("my://localhost/test", broker=broker)
+
+A timetable's class is a ``TimetableConformance`` and says ``make_timetable`` in place of ``make_backend``.
 
 Each test calls ``make_broker`` once or more; all brokers made during one test must see the same messages, those of
 another test none of them. What an engine's ``capabilities`` deny is not asked of it. The suites run under pytest, and

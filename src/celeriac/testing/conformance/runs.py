@@ -106,6 +106,9 @@ class Runs(TimetableHarness):
         history = self.timetable.history("a", 1000)
         assert [record.due for record in history] == [1119.0 - number for number in range(100)]
         assert self.state("a").runs_total == 120
+        self.timetable.history_length = 3
+        assert self.claim(self.state("a"))
+        assert [record.due for record in self.timetable.history("a")] == [1120.0, 1119.0, 1118.0]
 
     def test_histories_of_different_entries_do_not_mix(self) -> None:
         assert self.claim(self.save("a"))

@@ -12,8 +12,8 @@
 --
 -- A run is published before its entry moves on: an error in between, which only a key of a foreign kind can cause, or
 -- a server that is full, repeats it and does not lose it.
--- A line of the history is 'due:published_at:lateness:reason:id', by the run's number; a pending run is
--- 'number:due:reason:length of the name:name' and the envelope.
+-- A history is a list, the last run first. Its lines are 'due:lateness:published_at:reason:id', with the first letter
+-- of the reason. A pending run is 'number:due:reason:length of the name:name' and the envelope.
 
 -- include server_time
 
@@ -64,9 +64,8 @@ local function publish(runs)
 end
 
 local function note(name, number, run, published_at, lateness)
-  local line = table.concat({run.due, published_at, lateness, run.reason, run.id}, ':')
-  redis.call('HSET', ARGV[2] .. name, number, line)
-  redis.call('HDEL', ARGV[2] .. name, number - tonumber(ARGV[4]))
+  local line = table.concat({run.due, lateness, published_at, string.sub(run.reason, 1, 1), run.id}, ':')
+  redis.call('LPUSH', ARGV[2] .. name, line)
   if ARGV[3] ~= '1' then
     order = order + 1
     redis.call('ZADD', KEYS[2], string.format('%.0f', microseconds + order), run.id)
@@ -77,15 +76,16 @@ end
 
 local function note_runs(name, count, runs)
   local key = ARGV[1] .. name
-  local published_at = ARGV[3] == '1' and string.format('%.6f', now) or ''
+  local published_at = ARGV[3] == '1' and string.format('%.3f', now) or ''
   for position, run in ipairs(runs) do
-    local lateness = string.format('%.6f', math.max(0, now - tonumber(run.due)))
+    local lateness = string.format('%.3f', math.max(0, now - tonumber(run.due)))
     note(name, count + position, run, published_at, lateness)
     redis.call('HSET', key, 'last_run_id', run.id, 'last_published_at', published_at, 'runs', count + position)
     if run.reason ~= 'by hand' then
       redis.call('HSET', key, 'last_due', run.due, 'lateness', lateness)
     end
   end
+  redis.call('LTRIM', ARGV[2] .. name, 0, ARGV[4] - 1)
 end
 
 local function move_on(name, next_at, look_at, missed, skipped)

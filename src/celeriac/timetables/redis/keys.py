@@ -28,7 +28,7 @@ class Keys:
         self.leader = f"{own}.leader"
         #: String: tells this timetable from others.
         self.namespace = f"{own}.namespace"
-        #: What the keys of entries, of their histories and of sources begin with (hashes, all of them).
+        #: What the keys of entries (hashes), of their histories (lists) and of sources (hashes) begin with.
         self.entry = f"{own}.entry."
         self.history = f"{own}.history."
         self.source = f"{own}.source."

@@ -9,7 +9,7 @@
 
 -- include server_time
 
-local published_at = string.format('%.6f', server_time() / 1000000)
+local published_at = string.format('%.3f', server_time() / 1000000)
 local count = 0
 for position = 3, #ARGV do
   local id = ARGV[position]
@@ -17,13 +17,14 @@ for position = 3, #ARGV do
   if content then
     local number, length, rest = string.match(content, '^(%d+):[^:]*:[^:]*:(%d+):(.*)$')
     local name = string.sub(rest, 1, tonumber(length))
-    local line = redis.call('HGET', ARGV[2] .. name, number)
+    local entry = redis.call('HMGET', ARGV[1] .. name, 'runs', 'last_run_id')
+    local place = tonumber(entry[1] or 0) - tonumber(number)
+    local line = place >= 0 and redis.call('LINDEX', ARGV[2] .. name, place)
     if line then
-      local due, end_of_line, run_id = string.match(line, '^([^:]*):[^:]*:([^:]*:[^:]*):(.*)$')
+      local head, reason, run_id = string.match(line, '^([^:]*:[^:]*):[^:]*:([^:]*):(.*)$')
       if run_id == id then
-        line = table.concat({due, published_at, end_of_line, id}, ':')
-        redis.call('HSET', ARGV[2] .. name, number, line)
-        if redis.call('HGET', ARGV[1] .. name, 'last_run_id') == id then
+        redis.call('LSET', ARGV[2] .. name, place, table.concat({head, published_at, reason, id}, ':'))
+        if entry[2] == id then
           redis.call('HSET', ARGV[1] .. name, 'last_published_at', published_at)
         end
       end

@@ -15,6 +15,8 @@ FIELDS: Final = (
     *("runs", "missed", "skipped", "paused_until"),
 )
 
+_REASONS: Final = {reason.value[:1].encode(): reason for reason in RunReason}
+
 
 def moment_text(moment: float | None) -> str:
     """Return a moment as it is kept, to the last bit; nothing for None."""
@@ -42,13 +44,13 @@ def to_state(fields: Sequence[bytes]) -> EntryState:
 
 def to_record(line: bytes) -> RunRecord:
     """Return the run in a line of a history."""
-    due, published_at, lateness, reason, run_id = line.split(b":", 4)
+    due, lateness, published_at, letter, run_id = line.split(b":", 4)
     return RunRecord(
         id=run_id.decode(),
         due=float(due),
         published_at=_moment(published_at),
         lateness=float(lateness),
-        reason=RunReason(reason.decode()),
+        reason=_REASONS[letter],
     )
 
 

@@ -170,9 +170,8 @@ class RedisTimetable(Timetable):
         return int(count)
 
     def history(self, name: str, limit: int = HISTORY_LENGTH) -> list[RunRecord]:
-        [found] = self._ask((b"HGETALL", f"{self._keys.history}{name}"))
-        lines = sorted(_pairs(found), key=lambda pair: -int(pair[0]))
-        return [to_record(line) for _, line in lines[:limit]]
+        [lines] = self._ask((b"LRANGE", f"{self._keys.history}{name}", 0, limit - 1))
+        return [to_record(line) for line in lines]
 
     def _known(self, source: str, names: Sequence[str]) -> Mapping[str, Known]:
         return self._read_known(source, names)[1]
@@ -245,7 +244,7 @@ class RedisTimetable(Timetable):
 
     def _run_claims(self, prepared: Sequence[tuple[Argument, ...]]) -> list[Reply]:
         keys = self._keys
-        arguments: list[Argument] = [keys.entry, keys.history, "1" if self.publishes else "0", HISTORY_LENGTH]
+        arguments: list[Argument] = [keys.entry, keys.history, "1" if self.publishes else "0", self.history_length]
         for claim in prepared:
             arguments += claim
         answers: list[Reply] = self._run("claim", (keys.agenda, keys.pending, keys.pending_runs), arguments)

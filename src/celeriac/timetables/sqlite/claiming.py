@@ -2,32 +2,42 @@
 
 import json
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from celeriac.brokers.sqlite.messages import insert_messages, to_rows
 from celeriac.protocol import envelope as envelopes
 from celeriac.sqlite.group_commit import Transaction
 from celeriac.sqlite.queries import QUERIES
-from celeriac.timetables.base import HISTORY_LENGTH, Claim, PlannedRun, RunReason
+from celeriac.timetables.base import Claim, PlannedRun, RunReason
 
-__all__ = ["add_run", "mark_published", "take"]
+__all__ = ["Book", "add_run", "mark_published", "take"]
 
 
-def take(transaction: Transaction, claims: Sequence[Claim], now: float, *, publishes: bool) -> list[bool]:
+class Book(NamedTuple):
+    """What becomes of runs."""
+
+    #: They are published here; else they are pending.
+    publishes: bool
+    #: How many of an entry's are remembered.
+    history_length: int
+
+
+def take(transaction: Transaction, claims: Sequence[Claim], now: float, *, book: Book) -> list[bool]:
     """Claim moments; say which were had. Their runs are published here, or pending."""
     had = [_take_one(transaction, claim, now) for claim in claims]
     won = [claim for claim, was_had in zip(claims, had, strict=True) if was_had]
     for claim in won:
-        _note(transaction, claim.name, claim.runs, now, publishes=publishes)
-    if publishes:
+        _note(transaction, claim.name, claim.runs, now, book=book)
+    if book.publishes:
         _publish(transaction, [run for claim in won for run in claim.runs])
     return had
 
 
-def add_run(transaction: Transaction, name: str, run: PlannedRun, now: float, *, publishes: bool) -> bool:
+def add_run(transaction: Transaction, name: str, run: PlannedRun, now: float, *, book: Book) -> bool:
     """Publish a run, or have it pending, beside the schedule; return False if there is no such entry."""
-    if not _note(transaction, name, (run,), now, publishes=publishes):
+    if not _note(transaction, name, (run,), now, book=book):
         return False
-    if publishes:
+    if book.publishes:
         _publish(transaction, [run])
     return True
 
@@ -62,14 +72,14 @@ def _publish(transaction: Transaction, runs: Sequence[PlannedRun]) -> None:
         insert_messages(transaction, rows)
 
 
-def _note(transaction: Transaction, name: str, runs: Sequence[PlannedRun], now: float, *, publishes: bool) -> bool:
+def _note(transaction: Transaction, name: str, runs: Sequence[PlannedRun], now: float, *, book: Book) -> bool:
     """Write an entry's runs into its history, and among the pending; return False if there is no such entry."""
     connection = transaction.connection
     row = connection.execute(QUERIES["count_entry_runs"], (name,)).fetchone()
     if row is None or not runs:
         return row is not None
     (count,) = row
-    published_at = now if publishes else None
+    published_at = now if book.publishes else None
     last_due = lateness = None
     for number, run in enumerate(runs, count + 1):
         late = max(0.0, now - run.due)
@@ -77,10 +87,10 @@ def _note(transaction: Transaction, name: str, runs: Sequence[PlannedRun], now: 
             last_due, lateness = run.due, late
         arguments = (name, number, run.id, run.due, published_at, late, run.reason.value)
         connection.execute(QUERIES["insert_run"], arguments)
-        if not publishes:
+        if not book.publishes:
             pending = (run.id, name, number, run.due, run.reason.value, now, envelopes.encode(run.message))
             connection.execute(QUERIES["insert_pending"], pending)
     count += len(runs)
     connection.execute(QUERIES["note_runs"], (count, runs[-1].id, published_at, last_due, lateness, name))
-    connection.execute(QUERIES["delete_old_runs"], (name, count - HISTORY_LENGTH))
+    connection.execute(QUERIES["delete_old_runs"], (name, count - book.history_length))
     return True

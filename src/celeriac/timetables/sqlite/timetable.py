@@ -23,7 +23,7 @@ from celeriac.timetables.base import (
 )
 from celeriac.timetables.comparison import Changes, Definition, Known
 from celeriac.timetables.sqlite.changes import change_one, put_entry, read_known, remove_entry, replace_entries
-from celeriac.timetables.sqlite.claiming import add_run, mark_published, take
+from celeriac.timetables.sqlite.claiming import Book, add_run, mark_published, take
 from celeriac.timetables.sqlite.listening import Listening
 from celeriac.timetables.sqlite.rows import to_record, to_run, to_state
 
@@ -90,12 +90,10 @@ class SqliteTimetable(Timetable, SqliteEngine):
     def claim(self, claims: Sequence[Claim]) -> list[bool]:
         if not claims:
             return []
-        return self.database.write(lambda transaction: take(transaction, claims, self.now(), publishes=self.publishes))
+        return self.database.write(lambda transaction: take(transaction, claims, self.now(), book=self._book))
 
     def run_by_hand(self, name: str, run: PlannedRun) -> bool:
-        return self.database.write(
-            lambda transaction: add_run(transaction, name, run, self.now(), publishes=self.publishes)
-        )
+        return self.database.write(lambda transaction: add_run(transaction, name, run, self.now(), book=self._book))
 
     def pending(self, age: float, limit: int = 100) -> list[PlannedRun]:
         return [to_run(row) for row in self._select("pending_runs", self.now() - age, limit)]
@@ -155,6 +153,10 @@ class SqliteTimetable(Timetable, SqliteEngine):
 
     def _put(self, definition: Definition, next_at: float | None) -> None:
         self.database.write(lambda transaction: put_entry(transaction, definition, next_at))
+
+    @property
+    def _book(self) -> Book:
+        return Book(self.publishes, self.history_length)
 
     def _select(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         return self.database.read(lambda connection: connection.execute(QUERIES[query], arguments).fetchall())
