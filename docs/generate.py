@@ -24,7 +24,7 @@ SOURCE = DOCS.parent / "src" / "celeriac"
 WIDTH = 100
 
 #: Settings that the code names and nothing obeys yet.
-NOT_YET = {"beat_cron_starting_deadline", "task_default_rate_limit", "task_retry_on_worker_lost", "worker_direct"}
+NOT_YET = {"task_default_rate_limit", "task_retry_on_worker_lost", "worker_direct"}
 
 FAMILIES = {
     "": "General",

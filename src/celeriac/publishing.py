@@ -352,7 +352,7 @@ class Publisher:
         """Do what ``send`` does, waiting for nothing but the broker."""
         self._courier.send(messages, options, results)
 
-    # For what the node publishes.
+    # For what others publish: the node, and the timetable.
 
     def presume(self, queues: Iterable[str]) -> None:
         """Take these queues for declared, since the node takes from them."""
@@ -363,8 +363,13 @@ class Publisher:
         return self._courier.has_declared(messages)
 
     def declare(self, messages: Sequence[Message]) -> None:
-        """Make sure that the queues of follow-ups exist; raises ``OperationalError``."""
+        """Make sure that the queues of these messages exist; raises ``OperationalError``."""
         self._courier.declare(messages)
+
+    def announce_published(self, messages: Sequence[Message]) -> None:
+        """Send ``after_task_publish`` for messages that have been published."""
+        if signals.after_task_publish.receivers:
+            self._courier.announce_published(messages)
 
 
 def _blame(call: TaskCall, serializer: str, task: "TaskCore | None") -> EncodeError | None:

@@ -223,20 +223,20 @@ _BEAT = (
         "beat_schedule_filename",
         PATH,
         "celerybeat-schedule",
-        "The file in which the scheduler notes when each entry last ran.",
+        "The file of the timetable, where neither broker nor result backend can keep it.",
     ),
     _declare(
         "beat_max_loop_interval",
         SECONDS,
         0.0,
-        "The longest sleep between two ticks. 0: what the scheduler likes.",
+        "The longest sleep of the scheduler between two looks. 0: two seconds.",
         minimum=0,
     ),
     _declare(
         "beat_sync_every",
         INTEGER,
         0,
-        "How many tasks may be sent before the file is written. 0: it goes by time.",
+        "Without effect: every run is noted at once.",
         minimum=0,
     ),
     _declare(

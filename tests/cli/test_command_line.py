@@ -64,7 +64,7 @@ def test_a_slip_in_a_commands_name_is_answered_with_the_command(project: Project
     assert "There is no command 'statsu'. Did you mean 'status'?" in result.output
 
 
-@pytest.mark.parametrize("name", ["beat", "inspect", "multi"])
+@pytest.mark.parametrize("name", ["inspect", "multi"])
 def test_a_command_of_celerys_that_is_missing_is_answered_with_what_there_is(project: Project, name):
     result = project.app(name)
     assert result.exit_code == 2

@@ -139,7 +139,7 @@ REFUSED = {
     ("-P", "threds"): "-P takes processes, threads or solo",
     ("-Q", "a,,b"): "holds an empty name",
     ("-Q", "a", "-X", "a"): "No queue is left to take from",
-    ("-B",): "Periodic tasks (-B) come in a later release",
+    ("-B", "--scheduler", "django_celery_beat.schedulers:DatabaseScheduler"): "whose entries nobody here reads",
     ("--autoscale", "3,1"): "Autoscaling (--autoscale) comes in a later release",
     ("--detach",): "let systemd or a container do that",
     ("--time-limit", "5", "--soft-time-limit", "5"): "--soft-time-limit 5 comes too late",

@@ -85,7 +85,7 @@ WRONG = {
     ),
     "W006": ({"accept_content": ["json", "pickle"]}, "lets pickle in"),
     "W008": ({"result_backend": "disabled", "task_track_started": True}, "results are off"),
-    "W013": ({"beat_schedule": {"nightly": {"task": "t", "schedule": 60}}}, "publishes the periodic tasks (nightly)"),
+    "E015": ({"beat_schedule": {"nightly": {"task": "t", "schedul": 60}}}, "'nightly' says 'schedul'; did you mean"),
     "W014": ({"task_default_rate_limit": "10/m"}, "task_default_rate_limit is not kept"),
     "I002": ({"worker_lost_wait": 3}, "worker_lost_wait has no effect"),
 }
@@ -104,7 +104,7 @@ def test_names_of_celery_3_are_mentioned(check: Check) -> None:
 
 def test_a_scheduler_that_keeps_its_entries_elsewhere_is_noticed_too(check: Check) -> None:
     path = "django_celery_beat.schedulers:DatabaseScheduler"
-    assert f"periodic tasks (those of {path})" in check(CELERY_BEAT_SCHEDULER=path)["W013"]
+    assert f"beat_scheduler is {path!r}, whose entries nobody here reads" in check(CELERY_BEAT_SCHEDULER=path)["W013"]
 
 
 def test_a_value_of_the_wrong_kind_is_a_sentence(check: Check) -> None:

@@ -1,12 +1,11 @@
 """Schedule entries: what they refuse, how they are kept, and what makes two of them the same."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from celeriac import schedules
 from celeriac.exceptions import EncodeError, ImproperlyConfigured
 from celeriac.protocol import tagged_json
 from celeriac.schedule_entry import ScheduleEntry
@@ -51,20 +50,6 @@ def test_an_entry_is_kept_and_read_again() -> None:
     kept = entry(args=[1, datetime(2026, 11, 26, tzinfo=UTC), Decimal("1.10")], kwargs={"a": [None]}, missed="all")
     assert ScheduleEntry.decode(kept.encode()) == kept
     assert kept.args == (1, datetime(2026, 11, 26, tzinfo=UTC), Decimal("1.10"))
-
-
-@pytest.mark.parametrize(
-    "schedule",
-    [
-        schedules.crontab(minute=30, hour="2,3", tz="Europe/Moscow"),
-        schedules.schedule(timedelta(seconds=1.5)),
-        schedules.clocked(datetime(2026, 11, 26, 12, tzinfo=UTC)),
-    ],
-    ids=lambda schedule: type(schedule).__name__,
-)
-def test_schedules_are_kept_and_read_again(schedule: schedules.TickSchedule) -> None:
-    kept = ScheduleEntry.decode(entry(schedule=schedule.to_dict()).encode())
-    assert schedules.schedule_from_dict(kept.schedule) == schedule
 
 
 def test_what_another_version_has_kept_is_read() -> None:

@@ -24,6 +24,7 @@ from celeriac.result_waiter import ResultWaiter
 from celeriac.routing import Router
 from celeriac.settings import Settings
 from celeriac.signals import Signal
+from celeriac.timetables.base import Timetable
 
 __all__ = ["ConfiguredApp"]
 
@@ -182,6 +183,10 @@ class ConfiguredApp:
     def broker(self) -> Broker:
         """The broker; connects at its first use."""
         return self._connections.broker
+
+    def timetable(self) -> Timetable:
+        """Return a new way to where schedule entries and their next runs are kept, not connected yet."""
+        return self._connections.timetable()
 
     @property
     def backend(self) -> ResultBackend:

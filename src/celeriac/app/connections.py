@@ -16,6 +16,8 @@ from celeriac.engines import backend_from_url, broker_from_url, default_broker_u
 from celeriac.result_waiter import ResultWaiter
 from celeriac.settings import Settings
 from celeriac.stand_ins import stand_ins
+from celeriac.timetables.base import Timetable
+from celeriac.timetables.choice import timetable_for
 
 __all__ = ["Connections", "creator_directory"]
 
@@ -89,6 +91,10 @@ class Connections:
                     origin = self.result_backend_url, self.backend_options
                     self._backend = origin, self._make_backend(*origin)
         return self._backend[1]
+
+    def timetable(self) -> Timetable:
+        """Return a new timetable, not connected yet, in the store that these engines lead to."""
+        return timetable_for(self.broker, self.backend, file=Path(self._settings().beat_schedule_filename))
 
     def waiter(self, backend: ResultBackend) -> ResultWaiter:
         """Return what waits for results of this backend on behalf of coroutines."""

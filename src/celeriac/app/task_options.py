@@ -89,6 +89,9 @@ class TaskOptions:
     #: Whether its calls wait for the transaction they are made in, and for which one; None: as the settings say.
     on_commit: bool | None = None
     using: str | None = None
+    #: When the scheduler calls it, without arguments: seconds, a ``timedelta`` or a schedule such as ``crontab()``. Or
+    #: a dict as in ``beat_schedule``, without its ``task``. None: it does not.
+    schedule: Any = None
     #: Characters of the result that are logged.
     resultrepr_maxsize: int = 1024
 

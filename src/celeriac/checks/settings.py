@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from celeriac.app.periodic import code_entries, require_own_scheduler
 from celeriac.checks.finding import Finding, Grade
-from celeriac.exceptions import CeleriacError
+from celeriac.exceptions import CeleriacError, ImproperlyConfigured
 from celeriac.protocol import compression, serialization
 from celeriac.settings_names import OLD_NAMES
 from celeriac.settings_table import SETTINGS
@@ -21,7 +22,7 @@ ONE_AT_A_TIME = "Until then give such tasks a queue of their own, and a worker w
 
 def check_settings(app: "Celeriac") -> Iterator[Finding]:
     """Look at all settings. Raises ``ImproperlyConfigured`` when they cannot even be read."""
-    for check in (_names, _values, _limits, _queues, _content, _running, _later):
+    for check in (_names, _values, _limits, _queues, _content, _running, _periodic, _later):
         yield from check(app)
 
 
@@ -136,19 +137,19 @@ def _running(app: "Celeriac") -> Iterator[Finding]:
         )
 
 
+def _periodic(app: "Celeriac") -> Iterator[Finding]:
+    try:
+        require_own_scheduler(app.conf)
+    except ImproperlyConfigured as error:
+        yield Finding(Grade.WRONG, str(error), "W013")
+    try:
+        code_entries(app)
+    except ImproperlyConfigured as error:
+        yield Finding(Grade.WRONG, str(error), "E015")
+
+
 def _later(app: "Celeriac") -> Iterator[Finding]:
     """Find what a later release keeps: nobody should believe that this one does."""
-    named = [str(name) for name in (*app.conf.beat_schedule, *app.periodic_tasks)]
-    if not named and app.conf.value_set_for("beat_scheduler"):
-        named = [f"those of {app.conf.beat_scheduler}"]
-    if named:
-        shown = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
-        yield Finding(
-            Grade.WRONG,
-            f"Nothing publishes the periodic tasks ({shown}): they come in a later release. Until then let cron run "
-            "`celeriac call`, once for each.",
-            "W013",
-        )
     if app.conf.task_default_rate_limit:
         yield Finding(
             Grade.NOTE,

@@ -37,6 +37,7 @@ class _Entry(NamedTuple):
 
 COMMANDS: dict[str, _Entry] = {
     "worker": _Entry("celeriac.cli.worker:worker", "Run tasks."),
+    "beat": _Entry("celeriac.cli.beat:beat", "Run the scheduler."),
     "dev": _Entry("celeriac.cli.dev:dev", "Run site and worker for development."),
     "call": _Entry("celeriac.cli.call:call", "Publish a call of a task."),
     "result": _Entry("celeriac.cli.result:result", "Show what became of a task."),
@@ -53,7 +54,6 @@ COMMANDS: dict[str, _Entry] = {
 #: Celery's commands that are missing here, and what there is instead.
 _OTHERS = {
     "amqp": "It talks to RabbitMQ in AMQP's own words; see celeriac queues, and rabbitmqctl.",
-    "beat": "Periodic tasks come in a later release.",
     "control": "Remote control comes in a later release.",
     "events": "It comes in a later release; workers send heartbeats, which Celery's own celery events shows.",
     "graph": "See celeriac status.",

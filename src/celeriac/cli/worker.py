@@ -29,13 +29,13 @@ _WITHOUT_EFFECT: Final = {
 }
 #: Options of Celery's that would change what happens, and what to do instead.
 _NOT_YET: Final = {
-    "beat": "Periodic tasks (-B) come in a later release.",
-    "schedule": "Periodic tasks (-s) come in a later release.",
-    "scheduler": "Periodic tasks (--scheduler) come in a later release.",
     "autoscale": "Autoscaling (--autoscale) comes in a later release; choose a fixed number with -c.",
     "detach": "A worker does not put itself into the background (--detach): let systemd or a container do that.",
     "statedb": "Revoked tasks (--statedb) come in a later release.",
 }
+
+#: What ``-B`` has the app process run.
+_BEAT: Final = "celeriac.beat.service:beside_node"
 
 _queues_option = click.option(
     "-Q", "--queues", type=QUEUES, multiple=True, help="Take from these queues only, parted by commas."
@@ -50,8 +50,6 @@ def _celery_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-O", "optimization", hidden=True),
         click.option("-E", "--task-events", "--events", is_flag=True, hidden=True),
         click.option("--pool-start-method", hidden=True),
-        click.option("-B", "--beat", is_flag=True, hidden=True),
-        click.option("-s", "--schedule", "--schedule-filename", hidden=True),
         click.option("--scheduler", hidden=True),
         click.option("--autoscale", hidden=True),
         click.option("-D", "--detach", is_flag=True, hidden=True),
@@ -98,6 +96,12 @@ def _celery_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Tell Flower and other monitors this often.",
 )
 @click.option("--without-heartbeat", is_flag=True, help="Tell them nothing.")
+@click.option("-B", "--beat", is_flag=True, help="Run the scheduler too. Safe on any number of workers.")
+@click.option(
+    *("-s", "--schedule", "--schedule-filename"),
+    metavar="FILE",
+    help="Where the scheduler's timetable is, if no server keeps it.",
+)
 @click.option("--purge", "--discard", is_flag=True, help="Drop first what waits in the queues, without asking.")
 @click.option("--pidfile", type=click.Path(path_type=Path, dir_okay=False), help="Write the process id to this file.")
 @click.option("--reload", is_flag=True, help="For development: take up the code anew when it changes.")
@@ -157,8 +161,14 @@ def _options(session: Session, settings: tuple[str, ...], given: dict[str, Any])
         heartbeat_interval=0.0 if given["without_heartbeat"] else given["heartbeat_interval"],
         purge=given["purge"],
         reload=_reload(given),
-        settings=parse_assignments(settings),
+        companions=(_BEAT,) if given["beat"] else (),
+        settings=parse_assignments(settings) | _beat_settings(given),
     )
+
+
+def _beat_settings(given: dict[str, Any]) -> dict[str, Any]:
+    named = {"beat_schedule_filename": given["schedule"], "beat_scheduler": given["scheduler"]}
+    return {name: value for name, value in named.items() if value}
 
 
 def _refuse_and_note(given: dict[str, Any], *, quiet: bool) -> None:

@@ -3,6 +3,7 @@
 What Celery runs of the user's in its main process runs here: the handlers of the worker signals.
 """
 
+import contextlib
 import os
 import socket
 import traceback
@@ -15,6 +16,7 @@ import msgspec
 from celeriac import signals
 from celeriac.app.development import Development
 from celeriac.app.engine_options import portable
+from celeriac.dotted_name import import_dotted_name
 from celeriac.worker import forked
 from celeriac.worker.frames import BootFailed, Facts, Frame, Lifecycle, Ping, Pong, TaskFacts, pack, read_blocking
 from celeriac.worker.loading import load_app
@@ -46,6 +48,7 @@ def main(argument: bytes, descriptors: list[int]) -> None:
             warnings.simplefilter("always")
             app = load_app(boot)
             app.check()
+            companions = [import_dotted_name(name)(app) for name in boot.companions]
         facts = facts_of(app, boot, [f"{each.category.__name__}: {each.message}" for each in caught])
     except BaseException as error:
         _send(stream, BootFailed(f"{type(error).__name__}: {error}", traceback.format_exc()))
@@ -55,13 +58,18 @@ def main(argument: bytes, descriptors: list[int]) -> None:
     signals.celeryd_init.send(sender=boot.hostname, instance=worker, conf=app.conf, options={})
     signals.worker_init.send(sender=worker)
     _send(stream, facts)
-    try:
-        while True:
-            for frame in read_blocking(stream):
-                _answer(stream, frame, worker)
-    except (EOFError, OSError):
-        # The node has closed the stream: that is the order to end.
-        app.close()
+    with contextlib.ExitStack() as running:
+        for companion in companions:
+            companion.start()
+            running.callback(companion.close)
+        try:
+            while True:
+                for frame in read_blocking(stream):
+                    _answer(stream, frame, worker)
+        except (EOFError, OSError):
+            # The node has closed the stream: that is the order to end.
+            pass
+    app.close()
 
 
 def _answer(stream: socket.socket, frame: Frame, worker: WorkerSender) -> None:

@@ -69,6 +69,7 @@ def run_worker(options: WorkerOptions) -> None:
         name="app",
         reloads=options.reload is not Reload.NEVER,
         log_brief=options.log_brief,
+        companions=list(options.companions),
     )
     _raise_descriptor_limit()
     watcher = CodeWatcher(code_folders(options.app))

@@ -56,6 +56,8 @@ class WorkerOptions:
     heartbeat_interval: float = 2.0
     purge: bool = False
     reload: Reload = Reload.NEVER
+    #: As in ``ChildBoot``.
+    companions: tuple[str, ...] = ()
     #: Further settings from the command line.
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -83,6 +85,9 @@ class ChildBoot(Struct, array_like=True):
     #: The worker takes up changed code.
     reloads: bool = False
     log_brief: bool = False
+    #: What the app process runs beside its own work: dotted names of functions that take the app and return something
+    #: to ``start`` and to ``close``. The scheduler (``-B``) is one.
+    companions: list[str] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,231 @@
+"""The beat: looks at the timetable, claims what is due, sleeps until there is more.
+
+Any number of them may run. One leads, which spares the others the work; that each due moment is claimed once is the
+timetable's promise and depends on nobody's leading.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from celeriac.app.periodic import CodeEntry
+from celeriac.beat.calls import message_of_run
+from celeriac.beat.planning import GRACE, Plan, first_due, plan
+from celeriac.beat.schedules_of_entries import SchedulesOfEntries
+from celeriac.exceptions import ImproperlyConfigured, OperationalError
+from celeriac.protocol.message import Message
+from celeriac.run_id import run_id
+from celeriac.schedule_entry import CODE, ScheduleEntry
+from celeriac.schedules import crontab
+from celeriac.states import READY_STATES
+from celeriac.timetables.base import Claim, Due, EntryState, PlannedRun, RunReason, Timetable
+
+if TYPE_CHECKING:
+    from celeriac.app.base import Celeriac
+
+__all__ = ["LEASE", "Beat"]
+
+logger = logging.getLogger("celeriac.beat")
+
+#: Seconds for which one leads. Another steps in after that and ``_TURN``, so within ten seconds.
+LEASE = 6.0
+#: Seconds between two looks, at most: leading is to be renewed, and those who follow look whether somebody leads.
+_TURN = 2.0
+#: Entries that are looked at in one go.
+_BATCH = 500
+#: Seconds after which a run that was claimed and may not have been published is published again.
+_PENDING_AGE = 5.0
+#: Seconds an entry rests that cannot be planned.
+_REST = 60.0
+#: Seconds between two attempts at a store that is away: the first and the longest pause.
+_PAUSES = (0.5, 5.0)
+
+
+class _Planned(NamedTuple):
+    claim: Claim
+    messages: Sequence[Message]
+
+
+class Beat:
+    """One scheduler. ``run`` is for one thread; ``stop`` may be called from any, and from a signal handler."""
+
+    def __init__(self, app: "Celeriac", timetable: Timetable, *, name: str, max_interval: float = 0.0) -> None:
+        """``name`` tells it from other schedulers; it looks every ``max_interval`` seconds, or sooner."""
+        self._app = app
+        self._timetable = timetable
+        self._name = name
+        self._turn = min(_TURN, max_interval) if max_interval else _TURN
+        self._schedules = SchedulesOfEntries()
+        self._stopping = threading.Event()
+        self._leads = False
+        #: Names of entries that could not be planned, with what was said of it.
+        self._told: dict[str, str] = {}
+        self._next_republish = 0.0
+
+    def run(self, entries: Sequence[CodeEntry]) -> None:
+        """Make these the code's entries, and publish what is due until stopped; a store that is away is waited for."""
+        self._schedules.learn({each.entry.name: each.schedule for each in entries})
+        is_synced = False
+        pause = _PAUSES[0]
+        try:
+            while not self._stopping.is_set():
+                try:
+                    if not is_synced:
+                        self.sync(entries)
+                        is_synced = True
+                    self._timetable.wait(self.turn())
+                except OperationalError as error:
+                    if pause == _PAUSES[0]:
+                        logger.error("The timetable is out of reach; trying again until it is back. %s", error)
+                    self._leads = False
+                    self._stopping.wait(pause)
+                    pause = min(_PAUSES[1], pause * 2)
+                else:
+                    if pause != _PAUSES[0]:
+                        logger.warning("The timetable is back.")
+                    pause = _PAUSES[0]
+        finally:
+            self._step_down()
+
+    def stop(self) -> None:
+        """Make ``run`` return soon. Safe to call twice."""
+        self._stopping.set()
+        self._timetable.wake()
+
+    def sync(self, entries: Sequence[CodeEntry]) -> None:
+        """Make these the entries of the source "code"."""
+        schedules = {each.entry.name: each.schedule for each in entries}
+        now = self._timetable.now()
+
+        def first(entry: ScheduleEntry) -> float | None:
+            return first_due(schedules[entry.name], now)
+
+        changes = self._timetable.sync(CODE, [each.entry for each in entries], first)
+        for verb, names in (("Added", changes.added), ("Changed", changes.changed), ("Removed", changes.removed)):
+            if names:
+                logger.info("%s in the timetable: %s.", verb, _enumerated(names))
+
+    def turn(self) -> float:
+        """Look once; return in how many seconds to look again."""
+        leads = self._timetable.lead(self._name, LEASE)
+        if leads != self._leads:
+            logger.info("This scheduler leads." if leads else "Another scheduler leads; this one stands by.")
+            self._leads = leads
+        if not leads:
+            return self._turn
+        self._republish()
+        due = self._timetable.due(_BATCH)
+        looked_at = time.monotonic()
+        moments = [due.next_moment, *self._work_off(due)] if due.states else [due.next_moment]
+        soonest = min((moment for moment in moments if moment is not None), default=math.inf)
+        # What the work took is part of the sleep.
+        return max(0.0, min(self._turn, soonest - due.now - (time.monotonic() - looked_at)))
+
+    # Inside.
+
+    def _work_off(self, due: Due) -> list[float | None]:
+        """Claim and publish; return the moments at which the entries are to be looked at next."""
+        planned = [self._planned(state, due.now) for state in due.states]
+        self._declare([message for each in planned for message in each.messages])
+        had = self._timetable.claim([each.claim for each in planned])
+        won = [each for each, is_had in zip(planned, had, strict=True) if is_had]
+        messages = [message for each in won for message in each.messages]
+        if not messages:
+            pass
+        elif self._timetable.publishes:
+            self._app.publisher.announce_published(messages)
+        else:
+            self._publish([run for each in won for run in each.claim.runs])
+        for each in won:
+            for run in each.claim.runs:
+                logger.info("Publishing %s[%s] of %r.", run.message.headers.get("task"), run.id, each.claim.name)
+            if each.claim.missed:
+                logger.warning("%r has missed %d due moments.", each.claim.name, each.claim.missed)
+        return [each.claim.next_at if each.claim.look_at is None else each.claim.look_at for each in planned]
+
+    def _planned(self, state: EntryState, now: float) -> _Planned:
+        """Return the claim of an entry; one that cannot be planned rests for a while, and stands in nobody's way."""
+        entry = state.entry
+        assert state.next_at is not None
+        try:
+            schedule = self._schedules.of(state)
+            deadline = self._app.conf.beat_cron_starting_deadline if isinstance(schedule, crontab) else None
+            decision = plan(state, schedule, now, has_ended=self._has_ended, deadline=deadline)
+            runs = tuple(self._run(entry, moment, now) for moment in decision.to_run)
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a schedule of the user's, or a call that no worker could take
+            self._tell(entry.name, error)
+            decision, runs = Plan((), 0, 0, state.next_at, look_at=now + _REST), ()
+        else:
+            self._told.pop(entry.name, None)
+        claim = Claim(
+            name=entry.name,
+            generation=state.generation,
+            due=state.next_at,
+            next_at=decision.next_at,
+            look_at=decision.look_at,
+            runs=runs,
+            missed=decision.missed,
+            skipped=decision.skipped,
+        )
+        return _Planned(claim, [run.message for run in runs])
+
+    def _run(self, entry: ScheduleEntry, due: float, now: float) -> PlannedRun:
+        task_id = run_id(self._timetable.namespace(), entry.name, due)
+        message = message_of_run(self._app, entry, run_id=task_id, due=due)
+        reason = RunReason.SCHEDULED if now - due <= GRACE else RunReason.MISSED
+        return PlannedRun(id=task_id, due=due, message=message, reason=reason)
+
+    def _has_ended(self, state: EntryState) -> bool:
+        """Say whether an entry's last run has ended: its result is there, or has been and has expired."""
+        assert state.last_run_id is not None
+        backend = self._app.backend
+        if not backend.stores_results:
+            raise ImproperlyConfigured(
+                f"overlap={state.entry.overlap!r} needs results, to see whether the run before has ended: set "
+                "result_backend, or write overlap='allow'."
+            )
+        if backend.states([state.last_run_id]).get(state.last_run_id) in READY_STATES:
+            return True
+        lifetime = self._app.conf.result_expires
+        published_at = state.last_published_at
+        return bool(lifetime and published_at is not None and self._timetable.now() - published_at > lifetime)
+
+    def _tell(self, name: str, error: Exception) -> None:
+        sentence = f"{type(error).__name__}: {error}"
+        if self._told.get(name) != sentence:
+            self._told[name] = sentence
+            logger.error("%r cannot be run, and is looked at again every %g s. %s", name, _REST, sentence)
+
+    def _declare(self, messages: Sequence[Message]) -> None:
+        if messages:
+            self._app.publisher.declare(messages)
+
+    def _publish(self, runs: Sequence[PlannedRun]) -> None:
+        self._app.publisher.send_now([run.message for run in runs], {})
+        self._timetable.mark_published([run.id for run in runs])
+
+    def _republish(self) -> None:
+        """Publish what somebody has claimed and then not published, under the same ids."""
+        now = time.monotonic()
+        if self._timetable.publishes or now < self._next_republish:
+            return
+        self._next_republish = now + _TURN
+        runs = self._timetable.pending(_PENDING_AGE, _BATCH)
+        if runs:
+            logger.warning("Publishing %d runs whose scheduler has not said that it did.", len(runs))
+            self._publish(runs)
+
+    def _step_down(self) -> None:
+        try:
+            self._timetable.step_down(self._name)
+        except OperationalError as error:
+            logger.debug("Could not step down: %s", error)
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,36 @@
+"""The message of a run."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from celeriac.protocol.message import Message
+from celeriac.schedule_entry import ScheduleEntry
+
+if TYPE_CHECKING:
+    from celeriac.app.base import Celeriac
+
+__all__ = ["message_of_run"]
+
+#: Celery's name (django-celery-beat's header) for the entry, and ours for the moment.
+_ENTRY, _DUE = "periodic_task_name", "celeriac-due"
+
+
+def message_of_run(app: "Celeriac", entry: ScheduleEntry, *, run_id: str, due: float) -> Message:
+    """Return the message of an entry's run at a due moment; the task id is the run's.
+
+    Raises what ``Task.apply_async`` raises for arguments and options that cannot be.
+    """
+    options: dict[str, Any] = dict(entry.options)
+    options["task_id"] = run_id
+    options["headers"] = {**(options.get("headers") or {}), _ENTRY: entry.name}
+    if entry.overlap != "allow":
+        # Whether it has ended is read from its result.
+        options["ignore_result"] = False
+    args, kwargs = list(entry.args), dict(entry.kwargs)
+    task = app.own_tasks.get(entry.task)
+    if task is not None:
+        options = task.call_options(args, kwargs, options)
+    message = app.publisher.message(entry.task, args, kwargs, options, task=task)
+    return replace(message, headers={**message.headers, _DUE: datetime.fromtimestamp(due, UTC).isoformat()})
