@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 #: Tests that mostly wait for servers.
-WITH_SERVERS = ("amqp", "conformance", "interop", "outages", "redis", "servers")
+WITH_SERVERS = ("amqp", "beat", "conformance", "interop", "outages", "redis", "servers")
 
 OLDEST = (sys.executable, "-m", "pytest")
 NEWEST = (str(ROOT / "scripts" / "on_newest.sh"),)
