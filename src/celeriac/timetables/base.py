@@ -106,6 +106,8 @@ class Claim(Struct, frozen=True, kw_only=True):
                 f"The claim of {self.name!r} has runs and leaves its next moment at {self.next_at!r}: others could "
                 "claim it again. Its next moment must be later."
             )
+        if self.next_at is None and self.look_at is not None:
+            raise ValueError(f"The claim of {self.name!r} says when to look for a moment that will not come.")
 
 
 class EntryState(Struct, frozen=True, kw_only=True):

@@ -74,7 +74,7 @@ class Comparison(NamedTuple):
 
 def compare(definitions: Mapping[str, Definition], known: Mapping[str, Known]) -> Comparison:
     """Compare a source's entries, by name, with what is there; raises ``ImproperlyConfigured`` for names of others."""
-    found = Comparison([], [], [], [name for name, there in known.items() if name not in definitions])
+    found = Comparison([], [], [], sorted(known.keys() - definitions.keys()))
     for name, definition in definitions.items():
         there = known.get(name)
         if there is None:

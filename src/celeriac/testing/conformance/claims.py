@@ -108,6 +108,10 @@ class Claims(TimetableHarness):
         state = self.save("a")
         assert "others could claim it again" in raised(ValueError, lambda: self.claim(state, next_at=state.next_at))
 
+    def test_a_claim_that_ends_the_schedule_cannot_say_when_to_look_again(self) -> None:
+        state = self.save("a")
+        assert "will not come" in raised(ValueError, lambda: self.claim(state, next_at=None, look_at=1000.0))
+
     def test_moments_are_kept_to_the_last_bit(self) -> None:
         moment = 1764180000.1 + 1e-6 / 3
         self.timetable.save(self.entry("a"), moment)
