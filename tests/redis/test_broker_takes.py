@@ -240,6 +240,24 @@ def test_a_flood_of_etas_is_moved_without_filling_the_node(place: Place) -> None
     consumer.close()
 
 
+def test_large_messages_come_in_smaller_numbers_and_in_their_order(place: Place) -> None:
+    names = list(map(str, range(60)))
+    place.publish(*names, body=b"x" * 100_000)
+    consumer = place.broker.consumer([Queue("q")], node="one@here")
+    takes: list[list[str]] = []
+    until(lambda: takes.append(ids(consumer.receive(60, 1))) or sum(map(len, takes)) == len(names))
+    assert [name for take in takes for name in take] == names
+    assert max(map(len, takes)) < 20
+    consumer.close()
+
+
+def test_a_full_take_of_small_messages_is_one(place: Place) -> None:
+    place.publish(*map(str, range(300)))
+    consumer = place.broker.consumer([Queue("q")], node="one@here")
+    assert len(consumer.receive(300, 1)) == 300
+    consumer.close()
+
+
 def test_messages_of_one_moment_keep_the_order_of_their_publishing(place: Place) -> None:
     due = time.time() + 0.3
     place.publish(*map(str, range(50)), not_before=due)

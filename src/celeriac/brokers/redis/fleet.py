@@ -14,7 +14,7 @@ from celeriac.brokers.base import Delivery
 from celeriac.brokers.redis.layout import Layout
 from celeriac.brokers.redis.line import Line
 from celeriac.brokers.redis.record import Record
-from celeriac.brokers.redis.shard import Shard
+from celeriac.brokers.redis.shard import TAKE_BYTES, Shard
 from celeriac.exceptions import OperationalError
 from celeriac.redis.cluster import Cluster
 from celeriac.redis.connecting import Connector
@@ -146,7 +146,10 @@ class Fleet:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def take(self, limit: int, asked: Sequence[Shard]) -> list[Delivery]:
-        """Take what there is in shards, up to a limit: one round trip to each node that has some of them, or a few."""
+        """Take what there is in shards, up to a limit: one round trip to each node that has some of them, or a few.
+
+        What is large comes in smaller numbers, so that it is on its way to the children before the next is taken.
+        """
         deliveries: list[Delivery] = []
         while asked and len(deliveries) < limit:
             error = self._take_from(asked, limit - len(deliveries), deliveries)
@@ -154,6 +157,8 @@ class Fleet:
                 if not deliveries:
                     raise error
                 # What has been taken is handed out; the next call meets the error again, if it is still there.
+                break
+            if sum([len(delivery.envelope) for delivery in deliveries]) >= TAKE_BYTES:
                 break
             asked = self.to_ask()
         return deliveries

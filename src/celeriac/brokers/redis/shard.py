@@ -19,10 +19,12 @@ from celeriac.redis.errors import ReplyError
 from celeriac.redis.packing import Argument, Command, Reply, ScriptCall
 from celeriac.redis.scripts import load_script
 
-__all__ = ["Shard"]
+__all__ = ["TAKE_BYTES", "Shard"]
 
 _log = logging.getLogger("celeriac.broker")
 
+#: About how many bytes of messages are taken at once, at most.
+TAKE_BYTES: Final = 1 << 20
 #: Delayed messages of a queue that are moved in one take: a few for each that is asked for, and within these bounds.
 _RIPEN_LEAST: Final = 100
 _RIPEN_MOST: Final = 1000
@@ -169,6 +171,7 @@ class Shard:
                 limit,
                 self._serial + 1,
                 len(self._layout.prefix.encode()),
+                TAKE_BYTES,
                 *[entry.level for entry in entries],
             ),
         )
