@@ -7,7 +7,7 @@ also in how it is cut: containers are closed, what is left out is ``...``.
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from numbers import Number
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = ["MAX_LENGTH", "MAX_LEVELS", "represent"]
 
@@ -21,7 +21,13 @@ MAX_LEVELS = 3
 _PLAIN_TYPES = frozenset({bool, float, type(None)})
 _NUMBERS = _PLAIN_TYPES | {int}
 _LARGE = 10**100
-_CONTAINERS = frozenset({tuple, list, dict})
+_CONTAINERS = (tuple, list, dict, set, frozenset)
+_PLAIN_CONTAINERS = frozenset(_CONTAINERS)
+_QUICK_CONTAINERS = frozenset({tuple, list, dict})
+
+
+#: Items of a container up to which the quick way is tried: so it looks at little, and at no text that must be cut.
+_FEW = 8
 
 
 class _NotShortError(Exception):
@@ -36,11 +42,12 @@ def represent(value: Any, *, max_length: int = MAX_LENGTH, max_levels: int = MAX
     """Return the value as text; never raises, whatever the value's own ``repr`` does."""
     kind = type(value)
     try:
-        if (kind is tuple or kind is list) and _NUMBERS.issuperset(map(type, value)):
+        # No item takes less than three characters, with what stands between.
+        if (kind is tuple or kind is list) and len(value) * 3 <= max_length and _NUMBERS.issuperset(map(type, value)):
             text = repr(value)
             if len(text) < max_length:
                 return text
-        text = _represent_short(value, max_length, max_levels or MAX_LEVELS)
+        text = _represent_short(value, max_levels or MAX_LEVELS)
         if len(text) < max_length:
             return _encodable(text)
     except (_NotShortError, ValueError):  # a number with too many digits for Python
@@ -55,40 +62,29 @@ def represent(value: Any, *, max_length: int = MAX_LENGTH, max_levels: int = MAX
     return _encodable("".join(writer.parts))
 
 
-def _represent_short(value: Any, max_length: int, levels: int) -> str:
-    """Do the same for the plain and short values most calls have, several times as fast; raises ``_NotShortError``.
+def _represent_short(value: Any, levels: int) -> str:
+    """Do the same, in less time, for the few plain and short values most calls have; raises ``_NotShortError``.
 
     Text shorter than the limit is right; longer text may have needed cuts.
     """
     kind = type(value)
-    if kind is str:
+    if kind is str and len(value) < MAX_LENGTH:
         escaped: str = value.replace("'", "\\'")
         return f"'{escaped}'"
     if kind in _PLAIN_TYPES or (kind is int and -_LARGE < value < _LARGE):
         return str(value)
-    # No item takes less than three characters, with what stands between.
-    if not levels or kind not in _CONTAINERS or len(value) * 3 > max_length + 3:
+    if not levels or kind not in _QUICK_CONTAINERS or len(value) > _FEW:
         raise _NotShortError
     if kind is dict:
-        pairs = [
-            f"{_represent_short(key, max_length, 0)}: {_represent_short(item, max_length, levels - 1)}"
-            for key, item in value.items()
-        ]
+        pairs = [f"{_represent_short(key, 0)}: {_represent_short(item, levels - 1)}" for key, item in value.items()]
         return "{" + ", ".join(pairs) + "}"
     if _NUMBERS.issuperset(map(type, value)):
-        return _represent_numbers(value)
-    items = ", ".join([_represent_short(item, max_length, levels - 1) for item in value])
+        # Python writes a tuple or list of numbers just so.
+        return repr(value)
+    items = ", ".join([_represent_short(item, levels - 1) for item in value])
     if kind is list:
         return f"[{items}]"
     return f"({items},)" if len(value) == 1 else f"({items})"
-
-
-def _represent_numbers(container: tuple[Any, ...] | list[Any]) -> str:
-    """Python writes a tuple or list of numbers just so, if none of them is too long for it."""
-    try:
-        return repr(container)
-    except ValueError:
-        raise _NotShortError from None
 
 
 def _encodable(text: str) -> str:
@@ -97,7 +93,7 @@ def _encodable(text: str) -> str:
 
 
 class _Writer:
-    """Writes one value, counting characters down."""
+    """Writes one value, counting characters down: what does not fit is not looked at."""
 
     __slots__ = ("_level", "_max_levels", "_open", "_room", "parts")
 
@@ -111,14 +107,16 @@ class _Writer:
 
     def write(self, value: Any) -> None:
         """Write a value; raises ``_FullError`` when nothing more fits."""
-        if isinstance(value, Decimal):
+        if type(value) in _PLAIN_CONTAINERS:
+            self._write_container(value)
+        elif isinstance(value, Decimal):
             self._write_text(_attempt(repr, value))
         elif isinstance(value, Number):
             self._write_text(_attempt(str, value))
         elif isinstance(value, (str, bytes)):
             self._check_room()
             self._put(_quote(value, self._room))
-        elif isinstance(value, (tuple, list, dict, set, frozenset)):
+        elif isinstance(value, _CONTAINERS):
             self._write_container(value)
         else:
             self._write_text(_attempt(repr, value))
@@ -147,22 +145,55 @@ class _Writer:
         self._put(closing)
 
     def _write_items(self, container: Iterable[Any]) -> None:
-        between = False
         if isinstance(container, dict):
-            for key, value in container.items():
-                if between:
-                    self._write_mark(", ")
-                between = True
+            self._write_pairs(container)
+            return
+        put, room, between = self.parts.append, self._room, False
+        for value in container:
+            if between:
+                if room <= 0:
+                    self._give_up()
+                put(", ")
+                room -= 2
+            between = True
+            text = _short(value, room)
+            if text:
+                put(text)
+                room -= len(text)
+            else:
+                self._room = room
+                self.write(value)
+                room = self._room
+        self._room = room
+
+    def _write_pairs(self, pairs: dict[Any, Any]) -> None:
+        put, room, between = self.parts.append, self._room, False
+        for key, value in pairs.items():
+            if between:
+                if room <= 0:
+                    self._give_up()
+                put(", ")
+                room -= 2
+            between = True
+            name = f"'{key}': " if type(key) is str and key.isidentifier() and key.isascii() else ""
+            if name and len(name) < room:
+                put(name)
+                room -= len(name)
+            else:
+                self._room = room
                 self._check_room()
                 self._put(represent(key, max_length=self._room, max_levels=self._max_levels))
                 self._write_mark(": ")
+                room = self._room
+            text = _short(value, room)
+            if text:
+                put(text)
+                room -= len(text)
+            else:
+                self._room = room
                 self.write(value)
-        else:
-            for value in container:
-                if between:
-                    self._write_mark(", ")
-                between = True
-                self.write(value)
+                room = self._room
+        self._room = room
 
     def _write_text(self, text: str) -> None:
         self._check_room()
@@ -174,12 +205,26 @@ class _Writer:
 
     def _check_room(self) -> None:
         if self._room <= 0:
-            self.parts.append(", ...")
-            raise _FullError
+            self._give_up()
+
+    def _give_up(self) -> NoReturn:
+        self.parts.append(", ...")
+        raise _FullError
 
     def _put(self, text: str) -> None:
         self.parts.append(text)
         self._room -= len(text)
+
+
+def _short(value: Any, room: int) -> str:
+    """Return the text of a plain value that fits as a whole, which most are; the empty text for others."""
+    kind = type(value)
+    if kind is str:
+        return "'" + value.replace("'", "\\'") + "'" if len(value) < room else ""
+    if kind in _PLAIN_TYPES or (kind is int and -_LARGE < value < _LARGE):
+        text = str(value)
+        return text if len(text) < room else ""
+    return ""
 
 
 def _brackets(container: Any) -> tuple[str, str]:

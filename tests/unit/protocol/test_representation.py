@@ -1,7 +1,9 @@
 """Arguments in short: what the golden files cannot hold, because it differs from run to run."""
 
+import tracemalloc
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,3 +82,27 @@ def test_a_large_container_is_not_walked_to_its_end() -> None:
 
     represent([Counting() for _ in range(100_000)])
     assert 0 < Counting.shown < 1000
+
+
+def memory_to_represent(value: Any) -> int:
+    tracemalloc.start()
+    try:
+        represent(value)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ("it's " * 200_000,),
+        (b"byte " * 200_000,),
+        [7] * 200_000,
+        [[["word"] * 50] * 50] * 50,
+        {number: {"name": "word"} for number in range(20_000)},
+    ],
+    ids=["text", "bytes", "numbers", "tree", "dictionary"],
+)
+def test_no_more_is_written_than_is_shown(value: Any) -> None:
+    assert memory_to_represent(value) < 50_000
