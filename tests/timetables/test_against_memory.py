@@ -42,9 +42,9 @@ class Player:
 
     def play(self) -> Any:
         """Do something; return what came of it."""
-        verbs = (self.save, self.sync, self.remove, self.pause, self.resume, self.run_by_hand, self.mark_published)
+        changes = (self.save, self.sync, self.remove, self.pause, self.resume)
         # Claims most of the time.
-        verb = self.dice.choice((*verbs, *[self.claim] * 8))
+        verb = self.dice.choice((*changes, self.run_by_hand, self.mark_published, self.withdraw, *[self.claim] * 8))
         try:
             return verb.__name__, verb()
         except ImproperlyConfigured as error:
@@ -105,6 +105,9 @@ class Player:
     def mark_published(self) -> None:
         pending = [run.id for run in self.timetable.pending(0)]
         self.timetable.mark_published(["unknown", *self.dice.sample(pending, min(2, len(pending)))])
+
+    def withdraw(self) -> None:
+        self.timetable.withdraw(["unknown", *[run.id for run in self.timetable.pending(0, 1)]])
 
     def claim(self) -> list[bool]:
         last = [state for state in self.read[-8:] if state.next_at is not None]

@@ -137,7 +137,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
     id: str
     due: float
-    #: None: it is pending.
+    #: None: it is pending, or was withdrawn.
     published_at: float | None
     #: Seconds between the due moment and the claim.
     lateness: float
@@ -267,6 +267,10 @@ class Timetable(ABC):
     @abstractmethod
     def mark_published(self, run_ids: Sequence[str]) -> None:
         """Note that these pending runs are published. Safe to repeat."""
+
+    @abstractmethod
+    def withdraw(self, run_ids: Sequence[str]) -> None:
+        """Forget that these runs are pending: nobody is to publish them any more. Safe to repeat."""
 
     # Who does it
 

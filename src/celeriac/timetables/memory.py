@@ -182,6 +182,11 @@ class MemoryTimetable(Timetable):
                 if row is not None:
                     _mark_published(row, run_id, now)
 
+    def withdraw(self, run_ids: Sequence[str]) -> None:
+        with self._plan.changed:
+            for run_id in run_ids:
+                self._plan.pending.pop(run_id, None)
+
     def lead(self, name: str, seconds: float) -> bool:
         with self._plan.changed:
             leader = self.leader()

@@ -75,6 +75,19 @@ class Runs(TimetableHarness):
         assert self.timetable.history("a") == []
         assert self.state("a").last_published_at is None
 
+    def test_a_run_that_is_withdrawn_is_not_pending_any_more(self) -> None:
+        if self.timetable.publishes:
+            return
+        assert self.timetable.claim([self.claim_of(self.save(name)) for name in ("a", "b")]) == [True, True]
+        first, second = self.timetable.pending(0)
+        self.timetable.withdraw([first.id, "unknown"])
+        self.timetable.withdraw([first.id])
+        assert self.timetable.pending(0) == [second]
+        self.timetable.mark_published([first.id, second.id])
+        assert self.timetable.pending(0) == []
+        assert [record.published_at for record in self.timetable.history("a")] == [None]
+        assert self.state("b").last_published_at is not None
+
     def test_a_run_claimed_here_is_pending_for_everybody(self) -> None:
         assert self.claim(self.save("a"))
         assert self.another().pending(0) == self.timetable.pending(0)

@@ -116,6 +116,12 @@ class RedisTimetable(Timetable):
             arguments = (keys.entry, keys.history, *run_ids)
             self._run("mark_published", (keys.pending, keys.pending_runs), arguments)
 
+    def withdraw(self, run_ids: Sequence[str]) -> None:
+        if run_ids:
+            keys = self._keys
+            # In this order: whoever looks in between finds a run without its place, which is none.
+            self._ask((b"ZREM", keys.pending, *run_ids), (b"HDEL", keys.pending_runs, *run_ids))
+
     def lead(self, name: str, seconds: float) -> bool:
         leads: int = self._run("lead", (self._keys.leader,), (name, max(round(seconds * 1000), 1)))
         return leads == 1

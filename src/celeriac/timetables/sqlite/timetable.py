@@ -1,5 +1,6 @@
 """The timetable in an SQLite file."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -101,6 +102,13 @@ class SqliteTimetable(Timetable, SqliteEngine):
     def mark_published(self, run_ids: Sequence[str]) -> None:
         if run_ids:
             self.database.write(lambda transaction: mark_published(transaction, run_ids, self.now()))
+
+    def withdraw(self, run_ids: Sequence[str]) -> None:
+        if run_ids:
+            arguments = (json.dumps(run_ids),)
+            self.database.write(
+                lambda transaction: transaction.connection.execute(QUERIES["delete_pending"], arguments)
+            )
 
     def lead(self, name: str, seconds: float) -> bool:
         # Looked at first, so that those who do not lead never wait for the lock.
