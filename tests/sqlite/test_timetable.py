@@ -98,6 +98,7 @@ def test_a_wait_goes_on_in_the_file_that_takes_the_place_of_a_deleted_one(
     timetable.save(entry("a"), 1.0)
     timetable.due(1)
     assert not timetable.wait(0)
+    namespace = timetable.namespace()
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink()
     other = timetable_at(url)
@@ -107,6 +108,7 @@ def test_a_wait_goes_on_in_the_file_that_takes_the_place_of_a_deleted_one(
     thread = in_thread(other.save, entry("c"), 1.0)
     assert timetable.wait(30)
     thread.join()
+    assert timetable.namespace() == other.namespace() != namespace
     other.close()
 
 

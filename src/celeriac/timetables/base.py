@@ -194,7 +194,10 @@ class Timetable(ABC):
 
     @abstractmethod
     def namespace(self) -> str:
-        """Return what tells this timetable's runs from those of others; the same for all who use it (``run_id``)."""
+        """Return what tells this timetable's runs from those of others; the same for all who use it (``run_id``).
+
+        It is asked for with each run, so an engine behind a network remembers it, until it finds its store empty.
+        """
 
     @abstractmethod
     def now(self) -> float:

@@ -53,6 +53,8 @@ class RedisTimetable(Timetable):
         self._woken = threading.Event()
         #: The counter of changes at the last look.
         self._seen = -1
+        #: As long as the server has not lost it.
+        self._namespace: str | None = None
 
     @classmethod
     def beside(cls, engine: Any, broker: Broker) -> "RedisTimetable":
@@ -66,9 +68,11 @@ class RedisTimetable(Timetable):
         self._server.close()
 
     def namespace(self) -> str:
-        key = self._keys.namespace
-        _, namespace = self._ask((b"SET", key, str(uuid.uuid4()), b"NX"), (b"GET", key))
-        return str(namespace.decode())
+        if self._namespace is None:
+            key = self._keys.namespace
+            _, namespace = self._ask((b"SET", key, str(uuid.uuid4()), b"NX"), (b"GET", key))
+            self._namespace = str(namespace.decode())
+        return self._namespace
 
     def now(self) -> float:
         [[seconds, microseconds]] = self._ask((b"TIME",))
@@ -87,7 +91,7 @@ class RedisTimetable(Timetable):
         keys = self._keys
         arguments = (keys.entry, limit, moment_text(now), *FIELDS)
         moment, changes, more, *entries = self._run("due", (keys.changes, keys.agenda), arguments)
-        self._seen = int(changes)
+        self._saw(int(changes))
         return Due(
             now=float(moment),
             states=tuple(to_state(fields) for fields in entries if fields[0] is not None),
@@ -142,8 +146,7 @@ class RedisTimetable(Timetable):
         deadline = time.monotonic() + timeout
         while True:
             [changes] = self._ask((b"GET", self._keys.changes))
-            seen, self._seen = self._seen, int(changes or 0)
-            if seen != self._seen:
+            if self._saw(int(changes or 0)):
                 return True
             remaining = deadline - time.monotonic()
             if self._woken.is_set() or remaining <= 0:
@@ -178,6 +181,14 @@ class RedisTimetable(Timetable):
     def history(self, name: str, limit: int = HISTORY_LENGTH) -> list[RunRecord]:
         [lines] = self._ask((b"LRANGE", f"{self._keys.history}{name}", 0, limit - 1))
         return [to_record(line) for line in lines]
+
+    def _saw(self, changes: int) -> bool:
+        """Note how often entries have been changed; return whether that is news."""
+        seen, self._seen = self._seen, changes
+        if changes < seen:
+            # The server has lost its data, or another one with less of it has taken over.
+            self._namespace = None
+        return changes != seen
 
     def _known(self, source: str, names: Sequence[str]) -> Mapping[str, Known]:
         return self._read_known(source, names)[1]
