@@ -30,12 +30,12 @@ INSERT INTO message (queue, urgency, not_before, envelope) SELECT name, ?, ?, ? 
 -- Messages: out
 
 -- name: ready_queues
--- Those of the queues (JSON) that have a ready message.
-SELECT candidate.value FROM json_each(?) AS candidate
+-- :queues (JSON) :limit. The places, in the array, of the first queues that have a ready message.
+SELECT candidate.key FROM json_each(?) AS candidate
 WHERE EXISTS (
     SELECT 1 FROM message INDEXED BY message_ready
     WHERE queue = candidate.value AND node IS NULL AND not_before IS NULL
-);
+) LIMIT ?;
 
 -- name: next_due
 -- When the first delayed message of the queues (JSON) is due; null if there is none.

@@ -24,6 +24,10 @@ __all__ = ["SqliteConsumer"]
 _RIPEN_LIMIT = 1000
 #: Seconds after which a busy consumer looks again whether delayed messages are due.
 _RIPEN_INTERVAL = 0.02
+#: Queues that one take comes to while they have enough, at least; and messages from each, where it comes to more of
+#: them. What is published to one queue together lies side by side, seven to a page, and a page that is written for one
+#: message costs as much as for seven.
+_BREADTH, _RUN = 8, 32
 
 
 class _Row(NamedTuple):
@@ -142,7 +146,7 @@ class SqliteConsumer(Consumer):
 
         def look(connection: sqlite3.Connection) -> bool:
             (self._next_due,) = connection.execute(QUERIES["next_due"], (queues,)).fetchone()
-            return connection.execute(QUERIES["ready_queues"], (queues,)).fetchone() is not None
+            return connection.execute(QUERIES["ready_queues"], (queues, 1)).fetchone() is not None
 
         has_ready = self._database.read(look)
         if self._next_due is not None and self._next_due <= time.time():
@@ -168,19 +172,30 @@ class SqliteConsumer(Consumer):
         ]
 
     def _choose(self, connection: sqlite3.Connection, limit: int) -> list[_Row]:
-        """Select what to take: an equal share of each queue, the rest from those that have more."""
+        """Select what to take: an equal share of each queue, of some of them in turn if they are many."""
         if len(self._queues) == 1:
             return connection.execute(QUERIES["first_ready"], (self._queues[0], limit)).fetchall()
-        ready = connection.execute(QUERIES["ready_queues"], (json.dumps(self._queues),)).fetchall()
         self._turn += 1
-        start = self._turn % max(1, len(ready))
-        names = [name for (name,) in ready[start:] + ready[:start]]
-        offered = _deal(self._offer(connection, names[:limit], limit), limit)
-        return sorted(offered, key=lambda row: row[1])
+        breadth = max(_BREADTH, limit // _RUN)
+        chosen: list[_Row] = []
+        ahead = self._queues
+        is_more = True
+        while is_more and (missing := limit - len(chosen)):
+            wanted = min(breadth, missing)
+            places = connection.execute(QUERIES["ready_queues"], (json.dumps(ahead), wanted)).fetchall()
+            is_more = len(places) == wanted
+            if places:
+                start = self._turn % len(places)
+                names = [ahead[place] for (place,) in places[start:] + places[:start]]
+                ahead = ahead[places[-1][0] + 1 :]
+                chosen += _deal(self._offer(connection, names, missing), missing)
+        # The next take begins where this one has ended.
+        self._queues = ahead + self._queues[: len(self._queues) - len(ahead)]
+        return sorted(chosen, key=lambda row: row[1])
 
     def _offer(self, connection: sqlite3.Connection, names: Sequence[str], limit: int) -> list[list[_Row]]:
         """Select each queue's share of the limit, and more from some where others have too little."""
-        share = -(-limit // max(1, len(names)))
+        share = -(-limit // len(names))
         hands = [connection.execute(QUERIES["first_ready"], (name, share)).fetchall() for name in names]
         missing = limit - sum(len(hand) for hand in hands)
         for place, name in enumerate(names):
