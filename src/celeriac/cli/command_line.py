@@ -38,6 +38,7 @@ class _Entry(NamedTuple):
 COMMANDS: dict[str, _Entry] = {
     "worker": _Entry("celeriac.cli.worker:worker", "Run tasks."),
     "beat": _Entry("celeriac.cli.beat:beat", "Run the scheduler."),
+    "schedule": _Entry("celeriac.cli.schedule:schedule", "Look after periodic tasks."),
     "dev": _Entry("celeriac.cli.dev:dev", "Run site and worker for development."),
     "call": _Entry("celeriac.cli.call:call", "Publish a call of a task."),
     "result": _Entry("celeriac.cli.result:result", "Show what became of a task."),

@@ -2,15 +2,31 @@
 
 import json
 import os
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
-__all__ = ["COUNT", "EXPIRY", "JSON_LIST", "JSON_OBJECT", "LOG_LEVEL", "MOMENT", "QUEUES", "SECONDS", "SLOTS", "flat"]
+__all__ = [
+    "COUNT",
+    "DURATION",
+    "EXPIRY",
+    "JSON_LIST",
+    "JSON_OBJECT",
+    "LOG_LEVEL",
+    "MOMENT",
+    "MOMENT_OR_DURATION",
+    "QUEUES",
+    "SECONDS",
+    "SLOTS",
+    "flat",
+]
 
 #: Bytes of a queue's name, as on RabbitMQ.
 _LONGEST_NAME = 255
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "min": "minutes", "m": "minutes", "s": "seconds", "": "seconds"}
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(w|d|h|min|m|s|)(?![a-z])\s*")
 
 SECONDS = click.FloatRange(min=0, min_open=True)
 COUNT = click.IntRange(min=1)
@@ -64,6 +80,48 @@ class _Expiry(_Moment):
             return super().convert(value, param, ctx)
 
 
+class _Duration(click.ParamType[Any]):
+    """A length of time."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        length = value if isinstance(value, timedelta) else _length(value)
+        if length is None or length <= timedelta(0):
+            self.fail(f"{value!r} is no length of time; write it as in '90s', '30min', '1h 30min' or '7d'.", param, ctx)
+        return length
+
+
+class _MomentOrDuration(_Moment):
+    """A moment, or a length of time from now on."""
+
+    name = "moment or duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        length = value if isinstance(value, timedelta) else _length(value)
+        if length is not None:
+            return length
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is neither a moment, as '2030-12-31T23:59', nor a length of time, as '2h' or '7d'.",
+                param,
+                ctx,
+            )
+
+
+def _length(text: str) -> timedelta | None:
+    """Return a length of time: numbers with units, seconds where there is none; None if it is something else."""
+    parts = list(_LENGTH.finditer(text.strip().lower()))
+    if not parts or "".join(part[0] for part in parts) != text.strip().lower():
+        return None
+    try:
+        return sum((timedelta(**{_UNITS[part[2]]: float(part[1])}) for part in parts), timedelta(0))
+    except OverflowError:
+        return None
+
+
 class _Queues(click.ParamType[Any]):
     """Names of queues, parted by commas."""
 
@@ -104,6 +162,8 @@ class _Slots(click.ParamType[Any]):
 JSON_LIST = _JsonType(list, "a list", '[1, "text"]')
 JSON_OBJECT = _JsonType(dict, "an object", '{"name": "value"}')
 MOMENT = _Moment()
+DURATION = _Duration()
+MOMENT_OR_DURATION = _MomentOrDuration()
 EXPIRY = _Expiry()
 QUEUES = _Queues()
 SLOTS = _Slots()

@@ -16,6 +16,7 @@ from celeriac.settings_display import censor_url
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
     from celeriac.brokers.base import Broker
+    from celeriac.timetables.base import Timetable
 
 __all__ = ["Session", "pass_session"]
 
@@ -35,6 +36,7 @@ class Session:
     quiet: bool
     _app: "Celeriac | None" = field(default=None, init=False)
     _knows_tasks: bool = field(default=False, init=False)
+    _timetable: "Timetable | None" = field(default=None, init=False)
 
     def choice(self) -> AppChoice:
         """Return which app is named; fails with the cure when none is."""
@@ -67,16 +69,17 @@ class Session:
 
     def broker(self) -> "Broker":
         """Return the broker, connected; fails with a sentence when it cannot be used by more than one process."""
-        app = self.app()
-        broker = app.broker
-        if not broker.capabilities.shared:
-            raise Failure(
-                f"The broker {broker.url} lives inside one process and is for tests: nobody else can see its queues. "
-                "Set broker_url to sqlite:///celeriac.sqlite3.",
-                exit_code=exit_codes.MISUSED,
-            )
+        broker = self._shared_broker()
         broker.open()
         return broker
+
+    def timetable(self) -> "Timetable":
+        """Return the timetable, connected; fails with a sentence when it cannot be used by more than one process."""
+        if self._timetable is None:
+            self._shared_broker()
+            self._timetable = self.app().timetable()
+            self._timetable.open()
+        return self._timetable
 
     def queues_to_look_at(self, broker: "Broker") -> list[str]:
         """Return the app's queues for a broker that cannot list its own; nothing for one that can."""
@@ -90,11 +93,23 @@ class Session:
 
     def close(self) -> None:
         """Disconnect."""
+        if self._timetable is not None:
+            self._timetable.close()
         if self._app is not None:
             try:
                 self._app.close()
             except OperationalError:
                 return
+
+    def _shared_broker(self) -> "Broker":
+        broker = self.app().broker
+        if not broker.capabilities.shared:
+            raise Failure(
+                f"The broker {broker.url} lives inside one process and is for tests: nobody else can see its queues. "
+                "Set broker_url to sqlite:///celeriac.sqlite3.",
+                exit_code=exit_codes.MISUSED,
+            )
+        return broker
 
     def _load(self) -> "Celeriac":
         app: Celeriac
