@@ -5,9 +5,9 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from celeriac.protocol import serialization
+from celeriac.protocol import serialization, tagged_json
 from celeriac.protocol.message import Message
-from celeriac.protocol.representation import represent
+from celeriac.protocol.representation import MAX_LENGTH, represent
 from celeriac.protocol.task_call import NO_SIGNATURES_END, PLAIN_HEADERS
 
 __all__ = ["CallForm", "FilledForm", "Filling"]
@@ -22,6 +22,7 @@ class CallForm:
     __slots__ = (
         "_delivery_mode",
         "_encode",
+        "_encode_large",
         "_headers",
         "_repr_levels",
         "_routing_key",
@@ -49,6 +50,8 @@ class CallForm:
         assert serializer.encoder is not None
         self._serializer = serializer
         self._encode: Callable[[Any], Any] = serializer.encoder
+        is_own = self._encode is tagged_json.encode
+        self._encode_large: Callable[[Any], Any] = tagged_json.encode_large if is_own else self._encode
 
     @staticmethod
     def is_plain(message: Message) -> bool:
@@ -77,14 +80,11 @@ class CallForm:
         try:
             for task_id, call in zip(task_ids, calls, strict=True):
                 args, kwargs = call
-                filled.append(
-                    (
-                        task_id,
-                        represent(args, max_levels=levels) if args else "()",
-                        represent(kwargs, max_levels=levels) if kwargs else "{}",
-                        encode(call)[:-1] + NO_SIGNATURES_END,
-                    )
-                )
+                argsrepr = represent(args, max_levels=levels) if args else "()"
+                kwargsrepr = represent(kwargs, max_levels=levels) if kwargs else "{}"
+                is_large = len(argsrepr) >= MAX_LENGTH or len(kwargsrepr) >= MAX_LENGTH
+                body = (self._encode_large if is_large else encode)(call)
+                filled.append((task_id, argsrepr, kwargsrepr, body[:-1] + NO_SIGNATURES_END))
         except Exception:  # noqa: BLE001, S110 - whatever an encoder raises, the caller sees that something is missing
             pass
         return filled

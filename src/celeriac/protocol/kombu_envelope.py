@@ -50,6 +50,11 @@ class _Envelope(Struct, kw_only=True):
     properties: KombuProperties = field(default_factory=KombuProperties)
 
 
+class _WrittenEnvelope(_Envelope, kw_only=True):
+    #: Written as base64.
+    body: bytes  # type: ignore[assignment]
+
+
 class _Head(Struct, kw_only=True):
     headers: HeadHeaders | None = None
     properties: KombuProperties = field(default_factory=KombuProperties)
@@ -70,8 +75,8 @@ def encode(message: Message, *, delivery_tag: str, now: float | None = None) -> 
     if message.expires_at is not None and now is not None:
         expiration = str(max(0, int((message.expires_at - now) * 1000)))
     return _encoder.encode(
-        _Envelope(
-            body=base64.b64encode(message.body).decode("ascii"),
+        _WrittenEnvelope(
+            body=message.body,
             content_encoding=message.content_encoding,
             content_type=message.content_type,
             headers=message.headers,
@@ -102,7 +107,7 @@ class EnvelopeForm:
             (task_id, argsrepr, kwargsrepr, body.encode()), origin=filled.origin, reply_to=filled.reply_to
         )
         written = {
-            base64.b64encode(body.encode()): "body",
+            b'"%b"' % base64.b64encode(body.encode()): "body",
             task_id.encode(): "id",
             b'"%b"' % argsrepr.encode(): "argsrepr",
             b'"%b"' % kwargsrepr.encode(): "kwargsrepr",
@@ -117,28 +122,29 @@ class EnvelopeForm:
     def write(self, filling: Filling, delivery_tag: bytes) -> bytes:
         """Return the envelope of a call, as ``encode`` writes it; its id needs no escapes."""
         task_id, argsrepr, kwargsrepr, body = filling
-        name, text = task_id.encode(), _encoder.encode
+        name, write = task_id.encode(), _encoder.encode
         return self._template % (
-            binascii.b2a_base64(body, newline=False),
+            # Bytes become base64.
+            write(body),
             name,
             name,
-            text(argsrepr),
-            text(kwargsrepr),
+            write(argsrepr),
+            write(kwargsrepr),
             name,
             delivery_tag,
         )
 
     def write_many(self, fillings: Iterable[Filling], delivery_tags: Sequence[bytes]) -> list[bytes]:
         """Return the envelopes of calls; cheaper than one by one."""
-        template, text, to_base64 = self._template, _encoder.encode, binascii.b2a_base64
+        template, write = self._template, _encoder.encode
         return [
             template
             % (
-                to_base64(body, newline=False),
+                write(body),
                 name := task_id.encode(),
                 name,
-                text(argsrepr),
-                text(kwargsrepr),
+                write(argsrepr),
+                write(kwargsrepr),
                 name,
                 tag,
             )

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from celeriac.exceptions import UnreadableMessage
-from celeriac.protocol.kombu_envelope import KombuProperties, decode_body
+from celeriac.protocol.kombu_envelope import KombuProperties
 
 __all__ = ["PlainCall", "PlainHeaders", "PlainKombuMessage", "PlainMessage", "read_plain"]
 
@@ -68,9 +68,9 @@ class PlainMessage(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class PlainKombuMessage(Struct, frozen=True, kw_only=True):
-    """The same in Celery's envelope."""
+    """The same in Celery's envelope, its body read from base64 on the way, which is a third of the work."""
 
-    text: str = field(name="body")
+    body: bytes
     headers: PlainHeaders
     properties: KombuProperties
     content_type: str = field(name="content-type")
@@ -113,8 +113,10 @@ class PlainKombuMessage(Struct, frozen=True, kw_only=True):
         return self.properties.delivery_mode
 
     def content(self) -> bytes:
-        """Return the bytes of its body; raises ``UnreadableMessage``."""
-        return decode_body(self.text, self.properties.body_encoding)
+        """Return the bytes of its body; raises ``UnreadableMessage`` if they were no base64."""
+        if self.properties.body_encoding != "base64":
+            raise UnreadableMessage("The body of this message is in no base64.")
+        return self.body
 
 
 class PlainCall(NamedTuple):

@@ -8,7 +8,7 @@ import json
 import sys
 import uuid
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["decode", "encode", "register_type", "text"]
+__all__ = ["decode", "encode", "encode_large", "register_type", "text"]
 
 _Converter = Callable[[Any], Any]
 
@@ -38,6 +38,9 @@ _decoders: dict[str, _Converter] = {
     "bytes": lambda text: text.encode("utf-8"),
     "base64": lambda text: b64decode(text.encode("utf-8")),
 }
+#: Characters from which on the work of writing a text is worth a look at it, and how many parts are looked at.
+_LONG = 4096
+_FEW = 16
 _TAG_KEYS = {"__type__", "__value__"}
 
 
@@ -58,8 +61,17 @@ def encode(value: Any) -> bytes:
     return text(value).encode("ascii")
 
 
+def encode_large(value: Any) -> bytes:
+    """Do the same; a long text not too deep in the value costs a fifth, and looking for one a little."""
+    if not _has_long_text(value, 3):
+        return encode(value)
+    return "".join(_encode_long_parts(value, 0)).encode("ascii")
+
+
 def text(value: Any) -> str:
     """Return the same as text."""
+    if type(value) is str and len(value) > _LONG:
+        return _quote(value)
     return "".join(_encode_parts(value, 0))
 
 
@@ -123,17 +135,41 @@ def _from_tags(fields: dict[str, Any]) -> Any:
 _encoder = json.JSONEncoder(default=_to_plain, check_circular=False)
 
 
-def _make_parts_encoder() -> Callable[[Any, int], Iterable[str]]:
+def _quote(text: str) -> str:
+    """Return a text as JSON; a long one of ASCII by the quicker encoder, which writes all of that alike but DEL."""
+    if len(text) > _LONG and text.isascii() and "\x7f" not in text:
+        return _fast_encoder.encode(text).decode("ascii")
+    quoted: str = encode_basestring_ascii(text)
+    return quoted
+
+
+def _has_long_text(value: Any, levels: int) -> bool:
+    kind = type(value)
+    if kind is str:
+        return len(value) > _LONG
+    if not levels or len(value := _items(value)) > _FEW:
+        return False
+    return any(_has_long_text(item, levels - 1) for item in value)
+
+
+def _items(value: Any) -> Sequence[Any]:
+    if type(value) is dict:
+        return [*value.values()] if len(value) <= _FEW else ()
+    return value if type(value) in (tuple, list) else ()
+
+
+def _make_parts_encoder(quote: Callable[[str], str]) -> Callable[[Any, int], Iterable[str]]:
     """Return what gives the parts of a value's JSON, made once: ``JSONEncoder.encode`` makes it anew for each value.
 
-    It takes the value, and the level of indentation, which does not count.
+    It takes the value, and the level of indentation, which does not count. Only Python's own function for texts is
+    called without a step in between.
     """
     if c_make_encoder is None:
         return lambda value, _: _encoder.iterencode(value)
     make_parts: Callable[[Any, int], Iterable[str]] = c_make_encoder(
         None,
         _to_plain,
-        encode_basestring_ascii,
+        quote,
         None,
         _encoder.key_separator,
         _encoder.item_separator,
@@ -144,7 +180,9 @@ def _make_parts_encoder() -> Callable[[Any, int], Iterable[str]]:
     return make_parts
 
 
-_encode_parts = _make_parts_encoder()
+_fast_encoder = msgspec.json.Encoder()
+_encode_parts = _make_parts_encoder(encode_basestring_ascii)
+_encode_long_parts = _make_parts_encoder(_quote)
 _fast_decoder = msgspec.json.Decoder()
 _plain_decoder = json.JSONDecoder()
 _tag_decoder = json.JSONDecoder(object_hook=_from_tags)

@@ -72,6 +72,23 @@ def test_a_header_that_means_more_takes_the_long_way(header):
     assert read_plain(in_celerys(changed), JSON) is None
 
 
+@pytest.mark.parametrize(
+    ("written", "body_encoding"),
+    [
+        ('[[2], {}, {"callbacks": null}]', None),
+        ("W1tdLCB7fSwge31d", None),
+        ("W1tdLCB7\nfSwge31d\n", "base64"),
+    ],
+)
+def test_a_body_in_no_strict_base64_takes_the_long_way(written, body_encoding):
+    changed = msgspec.json.decode(in_celerys(message()))
+    changed["body"] = written
+    changed["properties"]["body_encoding"] = body_encoding
+    element = msgspec.json.encode(changed)
+    assert read_plain(element, JSON) is None
+    assert envelope.decode(element).body == (b"[[], {}, {}]" if body_encoding else written.encode())
+
+
 def test_content_that_is_not_accepted_takes_the_long_way():
     assert read_plain(envelope.encode(message()), frozenset({"application/x-msgpack"})) is None
 

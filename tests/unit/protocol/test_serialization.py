@@ -1,6 +1,7 @@
 """Values become the bytes kombu would make, and are read only where that is allowed."""
 
 import datetime as dt
+import json
 import subprocess
 import sys
 from decimal import Decimal
@@ -186,3 +187,15 @@ def test_a_serializer_of_the_users_can_be_registered(monkeypatch: pytest.MonkeyP
     assert encoded == Encoded("text/x-upper", "utf-8", b"ABC")
     assert loads(encoded.data, *encoded[:2], {"upper"}) == "abc"
     assert serialization.content_type_of("upper") == "text/x-upper"
+
+
+@pytest.mark.parametrize("end", ["", "x", '"', "\\", "/", "\x00", "\x1f\b\f\n\r\t", "\x7f", "é", "\ud800", "😀"])
+def test_long_texts_are_written_as_short_ones_are(end: str) -> None:
+    for long in ("a" * 5000 + end, end * 5000):
+        value = (
+            (long, 1, {"name": long}, [{}, long]),
+            {"text": long, "deep": [[[long]]], "when": dt.date(2026, 11, 26)},
+        )
+        assert tagged_json.encode_large(value) == tagged_json.encode(value)
+        assert tagged_json.encode(long) == json.dumps(long).encode()
+        assert tagged_json.encode_large([long]) == json.dumps([long]).encode()
