@@ -65,6 +65,8 @@ class Project:
             "BENCHMARK_RESULTS": "on" if results else "off",
             "PYTHONPATH": os.pathsep.join([str(_TASKS), side.peer.source or os.environ.get("PYTHONPATH", "")]),
         }
+        # Whoever is installed has been compiled; who runs from its source is not to be compiled at each start.
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
         for words in side.peer.prepare:
             subprocess.run(self._command(words), cwd=_TASKS, env=self._environment, check=True, capture_output=True)
 

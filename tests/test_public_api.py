@@ -160,3 +160,10 @@ def test_making_an_app_and_a_task_loads_no_engine_and_no_edge() -> None:
     assert not [
         name for name in loaded if name.startswith(("celeriac.cli", "celeriac.worker", "celeriac.brokers.sqlite"))
     ]
+
+
+def test_a_program_without_coroutines_loads_no_event_loop() -> None:
+    published = "app.task(lambda: 1, name='x.one').delay()"
+    assert "asyncio" not in loaded_by(
+        f"from celeriac import Celeriac; app = Celeriac('x', broker='memory://'); {published}"
+    )

@@ -12,6 +12,8 @@ from benchmarks.worker import Worker
 
 __all__ = ["growth"]
 
+#: Calls spread over queues: the marks, one at the end of each queue, are to weigh nothing among them.
+_SPREAD = 100_000
 #: Seconds until a backlog must have been worked off.
 _PATIENCE = 120.0
 
@@ -89,9 +91,9 @@ def _with_queues(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, flo
             _wait_for_all(project, worker, queues)
             cpu = sum(worker.cpu().values())
             project.forget_marks()
-            project.client("fill_queues", sizes.drain, queues)
+            project.client("fill_queues", _SPREAD, queues)
             _wait_for_all(project, worker, queues)
-            count = sizes.drain // queues * queues + queues
+            count = _SPREAD // queues * queues + queues
             used = (sum(worker.cpu().values()) - cpu) / count * 1e6
             yield {f"cpu-{queues}": used}
 

@@ -1,6 +1,5 @@
 """The result of a task call, read from the result backend."""
 
-import asyncio
 import builtins
 import time
 from collections.abc import Callable, Collection, Generator, Iterator
@@ -10,6 +9,7 @@ import msgspec
 
 from celeriac import states
 from celeriac.backends.base import ResultBackend, StoredResult
+from celeriac.event_loops import asyncio
 from celeriac.exceptions import IncompleteStream, ResultsDisabled, TimeoutError
 from celeriac.local import get_current_app, joining_is_denied
 from celeriac.publication import Publication

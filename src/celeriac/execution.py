@@ -16,7 +16,6 @@ An execution publishes and stores nothing itself. What is to be published and st
 node settles as one step.
 """
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -34,6 +33,7 @@ from celeriac.backends.base import StoredResult
 from celeriac.brokers.base import Outcome
 from celeriac.canvas import Signature, maybe_signature
 from celeriac.einfo import ExceptionInfo, let_go_of_frames, own_part
+from celeriac.event_loops import asyncio
 from celeriac.exceptions import (
     EncodeError,
     Ignore,

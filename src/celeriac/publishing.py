@@ -4,7 +4,6 @@
 belongs to, moments from numbers of seconds, the queue, and whether it has to wait before it is published.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from celeriac.call_options import (
 )
 from celeriac.canvas import as_list
 from celeriac.courier import Courier
+from celeriac.event_loops import asyncio
 from celeriac.exceptions import EncodeError
 from celeriac.identifiers import node_origin, uuid, uuids
 from celeriac.local import Frame, current_frame, frame_variable

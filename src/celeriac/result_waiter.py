@@ -4,12 +4,12 @@
 one thread waits for all, and tells each when its result has come.
 """
 
-import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
 
 from celeriac.backends.base import ResultBackend, StoredResult
+from celeriac.event_loops import asyncio
 from celeriac.exceptions import OperationalError
 
 __all__ = ["ResultWaiter"]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,26 @@ def test_queues_can_be_emptied_in_an_order(server: RedisServer, client: Any, ord
     assert [delivery.queue for _ in range(2) for delivery in consumer.receive(1, 5)] == expected
     consumer.close()
     broker.close()
+
+
+def test_a_take_asks_a_few_full_queues_for_much_each_and_all_have_their_turn(broker: RedisBroker, client: Any) -> None:
+    names = [f"q{number}" for number in range(100)]
+    consumer = broker.consumer([Queue(name) for name in names], node="one@here")
+    broker.publish([Message(id="x", queue=name, headers={}) for name in names for _ in range(30)])
+    # At the first nobody knows yet which of them have more.
+    first, *takes = [Counter(delivery.queue for delivery in consumer.receive(160, 5)) for _ in range(9)]
+    assert all(len(take) <= 20 and sum(take.values()) == 160 for take in takes)
+    assert {name for take in (first, *takes) for name in take} == set(names)
+    consumer.close()
+
+
+def test_many_queues_with_a_message_each_are_emptied_by_one_take(broker: RedisBroker, client: Any) -> None:
+    names = [f"q{number}" for number in range(100)]
+    consumer = broker.consumer([Queue(name) for name in names], node="one@here")
+    assert consumer.receive(10, 0.05) == []
+    broker.publish([Message(id="x", queue=name, headers={}) for name in names])
+    assert {delivery.queue for delivery in consumer.receive(160, 5)} == set(names)
+    consumer.close()
 
 
 def test_with_interop_a_celery_worker_finds_a_message_with_an_eta_and_without_it_waits_apart(

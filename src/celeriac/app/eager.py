@@ -1,6 +1,5 @@
 """Running a task here and now, as a worker would: ``Task.apply`` and ``task_always_eager``."""
 
-import asyncio
 import contextvars
 import threading
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from celeriac import states
 from celeriac.canvas import as_list
 from celeriac.eager_result import EagerResult
+from celeriac.event_loops import asyncio
 from celeriac.exceptions import Retry
 from celeriac.execution import Execution, Report
 from celeriac.identifiers import gethostname, uuid

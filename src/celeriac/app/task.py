@@ -1,6 +1,5 @@
 """A task: a function (or class) that can be called later, elsewhere."""
 
-import asyncio
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast
@@ -13,6 +12,7 @@ from celeriac.call_options import CallOptions, refuse_wrong_arguments
 from celeriac.canvas import Signature
 from celeriac.courier import BATCH
 from celeriac.eager_result import EagerResult
+from celeriac.event_loops import asyncio
 from celeriac.local import denied_join_result, get_current_worker_task
 from celeriac.protocol.call_form import FilledForm
 from celeriac.publication import Publication

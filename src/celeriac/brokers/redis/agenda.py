@@ -1,16 +1,19 @@
 """Which lists a consumer asks next, and when which delayed messages are due: what keeps a take's price flat.
 
 A list is asked as long as it may hold something. One that was found empty is asked again when the door bell names it.
-So a take costs what there is to take, whether a consumer has one queue or two hundred.
+Of lists that had more than was asked for last time, a few are asked for much each, and the next take asks others. So a
+take costs what there is to take, whether a consumer has one queue or two hundred.
 """
 
 from collections.abc import Iterable
-from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from celeriac.brokers.redis.layout import Layout
 
 __all__ = ["Agenda", "ListEntry"]
+
+#: Lists that a take asks if each had more last time: asking one more costs as much as a message or two.
+_LISTS: Final = 16
 
 
 class ListEntry(NamedTuple):
@@ -32,8 +35,8 @@ class Agenda:
         #: By key; also those of queues that nothing is taken from any more.
         self.entries: dict[bytes, ListEntry] = {}
         self._queues: dict[str, list[ListEntry]] = {}
-        #: For each level the lists that may hold something, those first whose turn it is.
-        self._awake: list[dict[ListEntry, None]] = [{} for _ in layout.steps]
+        #: For each level the lists that may hold something, those first whose turn it is; True: it had more last time.
+        self._awake: list[dict[ListEntry, bool]] = [{} for _ in layout.steps]
         self._delayed: dict[bytes, str] = {}
         #: When the first delayed message of a queue is due, in milliseconds; queues that have none are missing.
         self._moments: dict[str, float] = {}
@@ -82,19 +85,23 @@ class Agenda:
                 if queue is not None:
                     self._unseen.add(queue)
             elif entry.queue in self._queues:
-                self._awake[entry.level].setdefault(entry)
+                self._awake[entry.level].setdefault(entry, False)
 
     def choose(self, limit: int) -> list[ListEntry]:
         """Return the lists to ask for up to ``limit`` messages, the most urgent first."""
         if self._is_unknown:
             self._is_unknown = False
             return [entry for level in self._awake for entry in self._in_order(level)]
+        # Where the order is fixed nobody's turn comes later.
+        share = max(1, limit // _LISTS) if self._layout.order == "round_robin" else 1
         chosen: list[ListEntry] = []
+        missing = limit
         for level in self._awake:
-            if level:
-                chosen += islice(self._in_order(level), limit - len(chosen))
-                if len(chosen) >= limit:
-                    break
+            for entry in self._in_order(level):
+                chosen.append(entry)
+                missing -= share if level[entry] else 1
+                if missing <= 0:
+                    return chosen
         return chosen
 
     def asked(self, entry: ListEntry, *, gave: int, is_empty: bool) -> None:
@@ -105,7 +112,7 @@ class Agenda:
         elif gave and entry in level:
             # The others' turn.
             del level[entry]
-            level[entry] = None
+            level[entry] = True
 
     def due(self, now: float) -> list[str]:
         """Return the queues whose delayed messages have to be looked at; ``now`` in milliseconds."""
@@ -122,7 +129,7 @@ class Agenda:
             self._moments[queue] = moment
         if moved:
             for entry in self._queues[queue]:
-                self._awake[entry.level].setdefault(entry)
+                self._awake[entry.level].setdefault(entry, False)
 
     @property
     def next_moment(self) -> float | None:
@@ -136,10 +143,10 @@ class Agenda:
 
     def _wake_queue(self, queue: str) -> None:
         for entry in self._queues[queue]:
-            self._awake[entry.level].setdefault(entry)
+            self._awake[entry.level].setdefault(entry, False)
         self._unseen.add(queue)
 
-    def _in_order(self, level: dict[ListEntry, None]) -> Iterable[ListEntry]:
+    def _in_order(self, level: dict[ListEntry, bool]) -> Iterable[ListEntry]:
         """As ``queue_order_strategy`` says."""
         match self._layout.order:
             case "sorted":
