@@ -13,6 +13,7 @@ from celeriac.brokers.base import Consumer, Delivery, Outcome, QueueSize, Settle
 from celeriac.brokers.redis import RedisBroker
 from celeriac.exceptions import MessageRefused, OperationalError
 from celeriac.protocol import envelope as envelopes
+from celeriac.protocol import kombu_envelope
 from celeriac.protocol.call_form import CallForm, FilledForm
 from celeriac.protocol.message import Message
 from celeriac.protocol.task_call import TaskCall, encode_task
@@ -248,6 +249,23 @@ def test_large_messages_come_in_smaller_numbers_and_in_their_order(place: Place)
     until(lambda: takes.append(ids(consumer.receive(60, 1))) or sum(map(len, takes)) == len(names))
     assert [name for take in takes for name in take] == names
     assert max(map(len, takes)) < 20
+    consumer.close()
+
+
+@pytest.mark.parametrize("body", [b"x", b'["eta", "redelivered": true, "' + b"x" * 10_000])
+def test_marks_are_seen_beside_a_body_of_any_size(place: Place, body: bytes) -> None:
+    due = datetime.now(UTC) + timedelta(hours=1)
+    late = Message(id="late", queue="q", headers={"task": "t", "id": "late", "eta": due.isoformat()}, body=body)
+    now = Message(id="now", queue="q", headers={"task": "t", "id": "now", "eta": None}, body=body)
+    place.client.lpush(f"{place.prefix}q", *[kombu_envelope.encode(each, delivery_tag="x") for each in (late, now)])
+    consumer = place.broker.consumer([Queue("q")], node="one@here")
+    [delivery] = received(consumer, 1)
+    assert ids([delivery]) == ["now"]
+    assert not delivery.redelivered
+    assert place.broker.size("q") == QueueSize(delayed=1, in_flight=1)
+    consumer.settle([Settlement(delivery=delivery, outcome=Outcome.REQUEUE)])
+    [delivery] = received(consumer, 1)
+    assert delivery.redelivered
     consumer.close()
 
 
