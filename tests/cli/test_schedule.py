@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import signal
+import socket
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -12,8 +14,10 @@ import pytest
 from celeriac import Celeriac
 from celeriac.app.periodic import code_entries
 from celeriac.beat.beat import Beat
+from celeriac.schedule_entry import ScheduleEntry
 from tests.cli.conftest import Project, environment
 from tests.redis.key_space import own_keys
+from tests.servers.vhost import virtual_host
 from tests.terminal_session import TerminalSession
 
 SOURCE = """
@@ -240,3 +244,108 @@ def test_arguments_that_the_task_does_not_take_are_a_sentence(project: Project):
     said = shop.say("run", "clean up")
     assert said.exit_code == 2
     assert said.stderr.startswith("Error: 'clean up' cannot be run. ")
+
+
+# The scheduler, as other commands see it.
+
+
+def findings(shop: Shop) -> list[tuple[str, str]]:
+    document = json.loads(shop.project.celeriac("-A", shop.module, "doctor", "--json").stdout)
+    return [(each["grade"], each["sentence"]) for each in document["findings"] if each["about"] == "schedule"]
+
+
+def status(shop: Shop) -> str:
+    return shop.project.celeriac("-A", shop.module, "status").stdout
+
+
+def test_entries_that_nobody_publishes_are_found_with_the_cure(unsynced: Shop):
+    cure = f"Start one: celeriac -A {unsynced.module} beat, or a worker with -B."
+    [(grade, sentence)] = findings(unsynced)
+    assert sentence == f"The code has 3 periodic tasks, and no scheduler has run yet to publish them. {cure}"
+    assert grade == "note"
+    assert "periodic" not in status(unsynced)
+    unsynced.sync()
+    [(grade, sentence)] = findings(unsynced)
+    assert sentence == f"There are 3 periodic tasks, and no scheduler runs that publishes them. {cure}"
+    assert grade == "note"
+    assert "3 periodic tasks, and no scheduler runs that publishes them." in status(unsynced)
+
+
+def test_beside_a_node_that_runs_it_is_wrong_that_no_scheduler_does(shop: Shop):
+    shop.project.start("-A", shop.module, "worker", "-c", "1").wait_for("is ready")
+    [(grade, _)] = findings(shop)
+    assert grade == "wrong"
+
+
+def test_a_scheduler_that_keeps_up_is_named(shop: Shop):
+    beat = shop.project.start("-A", shop.module, "beat").wait_for("This scheduler leads.")
+    [(grade, sentence)] = findings(shop)
+    assert grade == "ok"
+    assert sentence.startswith(f"3 periodic tasks, published by beat@{socket.gethostname()}:{beat.process.pid}; the ")
+    assert sentence in status(shop)
+    document = json.loads(shop.project.celeriac("-A", shop.module, "status", "--json").stdout)
+    assert document["scheduler"]["entries"] == 3
+    assert document["scheduler"]["leader"].endswith(f":{beat.process.pid}")
+
+
+@pytest.mark.parametrize("somebody_leads", [True, False])
+def test_runs_that_nobody_has_published_in_time_are_wrong(shop: Shop, url: str, somebody_leads: bool):
+    app = Celeriac("other", broker=url, backend=url, set_as_current=False)
+    timetable = app.timetable()
+    entry = ScheduleEntry(name="late", task="celery.backend_cleanup", schedule={"type": "interval", "every": 60})
+    timetable.save(entry, timetable.now() - 3600)
+    if somebody_leads:
+        assert timetable.lead("beat@elsewhere:1", 60)
+    [(grade, sentence)] = findings(shop)
+    assert grade == "wrong"
+    assert ("beat@elsewhere:1 is behind" if somebody_leads else "no scheduler runs that publishes them") in sentence
+    assert "1 h" in sentence
+    assert "1 h" in status(shop)
+    timetable.close()
+    app.close()
+
+
+def test_entries_that_cannot_run_as_they_say_are_found(project: Project):
+    name = project.module(
+        f"""
+        from celeriac import Celeriac
+        app = Celeriac("shop", broker={project.url!r}, backend=None)
+
+        @app.task(schedule={{"schedule": 60.0, "overlap": "skip"}}, name="poll")
+        def poll(): ...
+
+        app.conf.beat_schedule = {{"typo": {{"task": "pol", "schedule": 60.0}}}}
+        """
+    )
+    document = json.loads(project.celeriac("-A", name, "doctor", "--json").stdout)
+    said = {each["sentence"]: each["grade"] for each in document["findings"] if each["about"] == "schedule"}
+    assert said["The schedule entry 'typo' calls 'pol', which is no task of this app. Did you mean 'poll'?"] == "note"
+    [overlap] = [sentence for sentence in said if "'poll' has overlap='skip', and results are off" in sentence]
+    assert said[overlap] == "wrong"
+
+
+def test_looking_makes_no_file_for_a_timetable(project: Project):
+    with virtual_host(project.directory) as url:
+        shop = Shop(project, url)
+        project.write(f"{shop.module}.py", SOURCE.format(url=url).replace(f"backend={url!r}", "backend='rpc://'"))
+        assert "The code has 3 periodic tasks" in findings(shop)[0][1]
+        status(shop)
+    assert not list(project.directory.glob("*.sqlite3*"))
+
+
+def test_development_publishes_what_is_due_and_goes_on_with_a_mistake_in_an_entry(project: Project):
+    source = """
+    from celeriac import Celeriac
+    app = Celeriac("shop", broker={url!r}, backend={url!r})
+
+    @app.task(schedule={schedule})
+    def tick():
+        print("tick" + "tock")
+    """
+    name = project.module(source.format(url=project.url, schedule=0.5))
+    dev = project.start("-A", name, "dev", "-c", "1").wait_for("ticktock")
+    assert dev.end(signal.SIGINT) == 0
+    project.write(f"{name}.py", source.format(url=project.url, schedule="'sometimes'"))
+    dev = project.start("-A", name, "dev", "-c", "1").wait_for("is ready")
+    dev.wait_for("No periodic task runs. The schedule entry")
+    assert dev.end(signal.SIGINT) == 0

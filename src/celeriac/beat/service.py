@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from celeriac import signals
 from celeriac.app.periodic import CodeEntry, code_entries, require_own_scheduler
 from celeriac.beat.beat import Beat
+from celeriac.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
     from celeriac.timetables.base import Timetable
 
-__all__ = ["BeatThread", "Service", "beside_node", "run_beat"]
+__all__ = ["BeatThread", "Service", "beside_developed_node", "beside_node", "run_beat"]
 
 logger = logging.getLogger("celeriac.beat")
 
@@ -98,6 +99,31 @@ def beside_node(app: "Celeriac") -> BeatThread:
     Raises ``ImproperlyConfigured`` for entries that cannot be.
     """
     return BeatThread(app, code_entries(app))
+
+
+def beside_developed_node(app: "Celeriac") -> "BeatThread | Absence":
+    """Return a scheduler for the app process of a node in development.
+
+    With entries that cannot be there is none, and a line in the log: tasks run all the same.
+    """
+    try:
+        return beside_node(app)
+    except ImproperlyConfigured as error:
+        return Absence(str(error))
+
+
+class Absence:
+    """No scheduler, in the place of one."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def start(self) -> None:
+        """Say why."""
+        logger.warning("No periodic task runs. %s", self._reason)
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
 
 def _beat(app: "Celeriac", timetable: "Timetable", max_interval: float | None) -> Beat:

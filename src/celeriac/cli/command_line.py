@@ -42,7 +42,7 @@ COMMANDS: dict[str, _Entry] = {
     "dev": _Entry("celeriac.cli.dev:dev", "Run site and worker for development."),
     "call": _Entry("celeriac.cli.call:call", "Publish a call of a task."),
     "result": _Entry("celeriac.cli.result:result", "Show what became of a task."),
-    "status": _Entry("celeriac.cli.status:status", "Show the nodes and the queues."),
+    "status": _Entry("celeriac.cli.status:status", "Show the nodes and the queues, and who publishes periodic tasks."),
     "queues": _Entry("celeriac.cli.queues:queues", "Show how many messages wait where."),
     "purge": _Entry("celeriac.cli.purge:purge", "Drop the messages that wait."),
     "dead": _Entry("celeriac.cli.dead:dead", "Look after dead letters: messages refused for good."),

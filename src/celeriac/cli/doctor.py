@@ -12,6 +12,7 @@ from celeriac.checks.finding import ADDITIONAL, Finding, Grade
 from celeriac.cli import exit_codes
 from celeriac.cli.checks.engines import check_backend, check_broker
 from celeriac.cli.checks.installation import check_installation
+from celeriac.cli.checks.schedule import check_schedule
 from celeriac.cli.checks.settings import check_app
 from celeriac.cli.checks.work import check_work
 from celeriac.cli.failures import Failure
@@ -39,7 +40,7 @@ def doctor(context: click.Context, session: Session, as_json: bool) -> None:
     """Say what is wrong, and what to do.
 
     Looks at the app and its settings, sends a message and a result of its own there and back, looks at the file of an
-    SQLite broker, at nodes, queues and dead letters. The exit status is 1 if something is wrong.
+    SQLite broker, at nodes, queues, dead letters and periodic tasks. The exit status is 1 if something is wrong.
     """
     sections: list[Section] = []
     for title, findings in _examine(session):
@@ -72,8 +73,12 @@ def _examine(session: Session) -> Iterator[Section]:
     broker = _guarded(lambda: _check_broker(app))
     yield "Broker", broker
     yield "Results", _guarded(lambda: _check_results(app, broker))
-    if not any(finding.grade is Grade.WRONG for finding in broker):
+    # The first finding says whether messages go there and back; a server's settings may be wrong and the rest well.
+    if not any(finding.grade is Grade.WRONG for finding in broker[:1]):
         yield "Work", _guarded(lambda: _check_work(session))
+        schedule = _guarded(lambda: check_schedule(session))
+        if schedule:
+            yield "Schedule", schedule
 
 
 def _check_broker(app: "Celeriac") -> Iterator[Finding]:

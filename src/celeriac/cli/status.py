@@ -12,6 +12,7 @@ from celeriac.cli.failures import Failure
 from celeriac.cli.nodes import NodeView, look_at_nodes
 from celeriac.cli.output import duration, iso, print_json
 from celeriac.cli.queue_sizes import QueueView, look_at_queues, print_queues
+from celeriac.cli.scheduler_view import look_at_scheduler
 from celeriac.cli.session import Session, pass_session
 from celeriac.cli.tables import Column, print_table
 
@@ -27,7 +28,7 @@ _STATES = (("running", "green"), ("silent", "yellow"), ("gone", "red"))
 @pass_session
 @click.pass_context
 def status(context: click.Context, session: Session, destination: str, as_json: bool) -> None:
-    """Show the nodes and the queues.
+    """Show the nodes and the queues, and who publishes periodic tasks.
 
     A node is running as long as it renews its lease. "gone" means that its process has ended without a word, "silent"
     that its lease has ended; in both cases what it had is given to other nodes. Without any running node the exit
@@ -38,7 +39,9 @@ def status(context: click.Context, session: Session, destination: str, as_json: 
     nodes = look_at_nodes(broker, now=time.time(), names=names)
     queues = look_at_queues(broker, nodes, also=session.queues_to_look_at(broker))
     if as_json:
-        print_json({"broker": broker.url, "nodes": [_plain(node) for node in nodes], "queues": _plain_queues(queues)})
+        document = {"broker": broker.url, "nodes": [_plain(node) for node in nodes], "queues": _plain_queues(queues)}
+        scheduler = look_at_scheduler(session)
+        print_json(document | ({"scheduler": scheduler.plain()} if scheduler is not None else {}))
     else:
         _print(nodes, queues, url=broker.url, session=session)
     if not any(node.is_running for node in nodes):
@@ -62,6 +65,9 @@ def _print(nodes: Sequence[NodeView], queues: Sequence[QueueView], *, url: str, 
         click.echo()
         print_queues(queues, no_color=session.no_color)
         click.echo()
+    scheduler = None if session.quiet else look_at_scheduler(session)
+    if scheduler is not None:
+        click.echo(f"{scheduler.describe()}\n")
 
 
 def _print_nodes(nodes: Sequence[NodeView], *, no_color: bool) -> None:

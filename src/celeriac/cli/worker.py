@@ -36,6 +36,7 @@ _NOT_YET: Final = {
 
 #: What ``-B`` has the app process run.
 _BEAT: Final = "celeriac.beat.service:beside_node"
+_BEAT_IN_DEVELOPMENT: Final = "celeriac.beat.service:beside_developed_node"
 
 _queues_option = click.option(
     "-Q", "--queues", type=QUEUES, multiple=True, help="Take from these queues only, parted by commas."
@@ -161,9 +162,15 @@ def _options(session: Session, settings: tuple[str, ...], given: dict[str, Any])
         heartbeat_interval=0.0 if given["without_heartbeat"] else given["heartbeat_interval"],
         purge=given["purge"],
         reload=_reload(given),
-        companions=(_BEAT,) if given["beat"] else (),
+        companions=_companions(given),
         settings=parse_assignments(settings) | _beat_settings(given),
     )
+
+
+def _companions(given: dict[str, Any]) -> tuple[str, ...]:
+    if not given["beat"]:
+        return ()
+    return (_BEAT_IN_DEVELOPMENT if given["in_development"] else _BEAT,)
 
 
 def _beat_settings(given: dict[str, Any]) -> dict[str, Any]:

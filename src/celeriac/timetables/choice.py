@@ -11,7 +11,7 @@ from celeriac.brokers.base import Broker
 from celeriac.engines import backend_from_url, suggested_backend
 from celeriac.timetables.base import Timetable
 
-__all__ = ["TIMETABLES", "timetable_for"]
+__all__ = ["TIMETABLES", "own_file", "timetable_for"]
 
 _log = logging.getLogger("celeriac.beat")
 
@@ -29,10 +29,9 @@ def timetable_for(broker: Broker, backend: ResultBackend, *, file: Path) -> Time
     It is where the messages are, so that a claim publishes; else where the results are; else in an SQLite file of its
     own: ``file``, with another ending if it has none, since the file of that very name may be Celery's.
     """
-    for engine in (broker, backend):
-        if engine.timetable_engine is not None:
-            return _beside(engine, broker)
-    path = file.absolute() if file.suffix else file.absolute().with_name(f"{file.name}.sqlite3")
+    path = own_file(broker, backend, file=file)
+    if path is None:
+        return _beside(broker if broker.timetable_engine is not None else backend, broker)
     _log.warning(
         "The timetable is in the file %s, for schedulers on this machine only: neither the broker nor a result backend "
         "can keep it. With schedulers on several machines each of them would publish every run; set result_backend %s.",
@@ -40,6 +39,13 @@ def timetable_for(broker: Broker, backend: ResultBackend, *, file: Path) -> Time
         suggested_backend(broker.url),
     )
     return _beside(backend_from_url("sqlite:///" + quote(str(path))), broker)
+
+
+def own_file(broker: Broker, backend: ResultBackend, *, file: Path) -> Path | None:
+    """Return the file that the timetable has for itself; None where the broker or the backend keeps it."""
+    if broker.timetable_engine is not None or backend.timetable_engine is not None:
+        return None
+    return file.absolute() if file.suffix else file.absolute().with_name(f"{file.name}.sqlite3")
 
 
 def _beside(engine: Any, broker: Broker) -> Timetable:

@@ -61,7 +61,7 @@ def _worker(project: Project, options: DevOptions) -> Program:
         name="worker",
         title="The worker",
         color="green",
-        command=project.celeriac("worker", "--in-development", *options.worker_words),
+        command=project.celeriac("worker", "--in-development", "--beat", *options.worker_words),
         environment=project.environment,
         hard_signal=signal.SIGQUIT,
         patience=None,  # worker_shutdown_timeout
