@@ -96,6 +96,17 @@ class Schedulers:
         """What all of them have logged."""
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.directory.glob("beat-*.log")))
 
+    def health(self) -> tuple[int, str]:
+        """Ask ``celeriac beat --health``; return its status and what it says."""
+        done = subprocess.run(
+            [sys.executable, "-m", "celeriac", "-A", "clockwork", "beat", "--health"],
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, (done.stderr + done.stdout).strip().removeprefix("Error: ")
+
     def leader(self) -> int | None:
         """Return the process id of the one that leads."""
         with self._timetable() as timetable:

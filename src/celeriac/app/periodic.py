@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
     from celeriac.settings import Settings
 
-__all__ = ["OWN", "CodeEntry", "code_entries", "require_own_scheduler"]
+__all__ = ["OWN", "CodeEntry", "code_entries", "require_own_scheduler", "source_of"]
 
 #: The type, in plain form, of a schedule whose class is the user's: only the code that names the entry has it.
 OWN = "own"
@@ -46,6 +46,11 @@ def require_own_scheduler(conf: "Settings") -> None:
             f"beat_scheduler is {name!r}, whose entries nobody here reads: celeriac has a scheduler of its own. "
             "Write them into beat_schedule, and remove the setting."
         )
+
+
+def source_of(app: "Celeriac") -> str:
+    """Return the source of the entries in an app's code; apps that share a store leave each other's entries alone."""
+    return f"{CODE} of {app.main}" if app.main else CODE
 
 
 def code_entries(app: "Celeriac") -> list[CodeEntry]:
@@ -99,7 +104,7 @@ def _read(name: str, said: Mapping[str, Any], app: "Celeriac") -> CodeEntry:
         missed_bound=said.get("missed_bound", 100),
         overlap=said.get("overlap", "allow"),
         enabled=said.get("enabled", True),
-        source=CODE,
+        source=source_of(app),
     )
     return CodeEntry(entry, when)
 

@@ -11,14 +11,16 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from celeriac.app.periodic import CodeEntry
+from msgspec.structs import replace
+
+from celeriac.app.periodic import CodeEntry, source_of
 from celeriac.beat.calls import message_of_run
 from celeriac.beat.planning import GRACE, Plan, first_due, plan
 from celeriac.beat.schedules_of_entries import SchedulesOfEntries
-from celeriac.exceptions import ImproperlyConfigured, OperationalError
+from celeriac.exceptions import ImproperlyConfigured, MessageRefused, OperationalError
 from celeriac.protocol.message import Message
 from celeriac.run_id import run_id
-from celeriac.schedule_entry import CODE, ScheduleEntry
+from celeriac.schedule_entry import ScheduleEntry
 from celeriac.schedules import crontab
 from celeriac.states import READY_STATES
 from celeriac.timetables.base import Claim, Due, EntryState, PlannedRun, RunReason, Timetable
@@ -96,14 +98,14 @@ class Beat:
         self._timetable.wake()
 
     def sync(self, entries: Sequence[CodeEntry]) -> None:
-        """Make these the entries of the source "code"."""
+        """Make these the entries of this app's code."""
         schedules = {each.entry.name: each.schedule for each in entries}
         now = self._timetable.now()
 
         def first(entry: ScheduleEntry) -> float | None:
             return first_due(schedules[entry.name], now)
 
-        changes = self._timetable.sync(CODE, [each.entry for each in entries], first)
+        changes = self._timetable.sync(source_of(self._app), [each.entry for each in entries], first)
         for verb, names in (("Added", changes.added), ("Changed", changes.changed), ("Removed", changes.removed)):
             if names:
                 logger.info("%s in the timetable: %s.", verb, _enumerated(names))
@@ -128,16 +130,12 @@ class Beat:
 
     def _work_off(self, due: Due) -> list[float | None]:
         """Claim and publish; return the moments at which the entries are to be looked at next."""
-        planned = [self._planned(state, due.now) for state in due.states]
-        self._declare([message for each in planned for message in each.messages])
-        had = self._timetable.claim([each.claim for each in planned])
-        won = [each for each, is_had in zip(planned, had, strict=True) if is_had]
+        planned = self._declared([self._planned(state, due.now) for state in due.states], due.now)
+        won = self._claimed(planned, due.now)
         messages = [message for each in won for message in each.messages]
-        if not messages:
-            pass
-        elif self._timetable.publishes:
+        if messages and self._timetable.publishes:
             self._app.publisher.announce_published(messages)
-        else:
+        elif messages:
             self._publish([run for each in won for run in each.claim.runs])
         for each in won:
             for run in each.claim.runs:
@@ -155,8 +153,6 @@ class Beat:
             deadline = self._app.conf.beat_cron_starting_deadline if isinstance(schedule, crontab) else None
             decision = plan(state, schedule, now, has_ended=self._has_ended, deadline=deadline)
             runs = tuple(self._run(entry, moment, now) for moment in decision.to_run)
-        except OperationalError:
-            raise
         except Exception as error:  # noqa: BLE001 - a schedule of the user's, or a call that no worker could take
             self._tell(entry.name, error)
             decision, runs = Plan((), 0, 0, state.next_at, look_at=now + _REST), ()
@@ -173,6 +169,41 @@ class Beat:
             skipped=decision.skipped,
         )
         return _Planned(claim, [run.message for run in runs])
+
+    def _declared(self, planned: Sequence[_Planned], now: float) -> list[_Planned]:
+        """Make sure that the queues are there. An entry whose queue cannot be has to rest; the others go on."""
+        broken: dict[str, OperationalError] = {}
+        queues = {message.queue: message for each in planned for message in each.messages}
+        for queue, message in queues.items():
+            try:
+                self._app.publisher.declare([message])
+            except OperationalError as error:
+                broken[queue] = error
+        if broken and len(broken) == len(queues):
+            raise next(iter(broken.values()))
+        usable = []
+        for each in planned:
+            faults = [broken[message.queue] for message in each.messages if message.queue in broken]
+            usable.append(self._put_off(each, faults[0], now) if faults else each)
+        return usable
+
+    def _claimed(self, planned: Sequence[_Planned], now: float) -> list[_Planned]:
+        """Claim; return those that were had. An entry whose message is refused has to rest; the others go on."""
+        try:
+            had = self._timetable.claim([each.claim for each in planned])
+        except MessageRefused as error:
+            if len(planned) == 1:
+                self._timetable.claim([self._put_off(planned[0], error, now).claim])
+                return []
+            # Those that are had already are not had again, so each is published once.
+            return [won for each in planned for won in self._claimed([each], now)]
+        return [each for each, is_had in zip(planned, had, strict=True) if is_had]
+
+    def _put_off(self, planned: _Planned, error: Exception, now: float) -> _Planned:
+        """Return a claim by which the entry rests, and stands in nobody's way."""
+        self._tell(planned.claim.name, error)
+        claim = replace(planned.claim, next_at=planned.claim.due, look_at=now + _REST, runs=(), missed=0, skipped=0)
+        return _Planned(claim, ())
 
     def _run(self, entry: ScheduleEntry, due: float, now: float) -> PlannedRun:
         task_id = run_id(self._timetable.namespace(), entry.name, due)
@@ -201,13 +232,22 @@ class Beat:
             self._told[name] = sentence
             logger.error("%r cannot be run, and is looked at again every %g s. %s", name, _REST, sentence)
 
-    def _declare(self, messages: Sequence[Message]) -> None:
-        if messages:
-            self._app.publisher.declare(messages)
-
     def _publish(self, runs: Sequence[PlannedRun]) -> None:
-        self._app.publisher.send_now([run.message for run in runs], {})
-        self._timetable.mark_published([run.id for run in runs])
+        """Publish pending runs; what the broker takes at no time is withdrawn."""
+        try:
+            self._app.publisher.send_now([run.message for run in runs], {})
+        except MessageRefused as error:
+            if len(runs) == 1:
+                logger.error("The run %s is lost: the broker refuses its message. %s", runs[0].id, error)
+                self._timetable.withdraw([runs[0].id])
+                return
+            arrived = set(error.published)
+            self._timetable.mark_published([run.id for run in runs if run.id in arrived])
+            for run in runs:
+                if run.id not in arrived:
+                    self._publish([run])
+        else:
+            self._timetable.mark_published([run.id for run in runs])
 
     def _republish(self) -> None:
         """Publish what somebody has claimed and then not published, under the same ids."""

@@ -28,7 +28,7 @@ def message_of_run(app: "Celeriac", entry: ScheduleEntry, *, run_id: str, due: f
     if entry.overlap != "allow":
         # Whether it has ended is read from its result.
         options["ignore_result"] = False
-    args, kwargs = list(entry.args), dict(entry.kwargs)
+    args, kwargs = tuple(entry.args), dict(entry.kwargs)
     task = app.own_tasks.get(entry.task)
     if task is not None:
         options = task.call_options(args, kwargs, options)
