@@ -98,8 +98,8 @@ class Child:
         """It has been given something that has not ended."""
         return bool(self.loads[0]) or bool(self.loads[1])
 
-    def give(self, lane: LaneKind, placements: "Sequence[Placement[Child]]") -> None:
-        """Send it work that the dispatcher has recorded."""
+    def give(self, lane: LaneKind, placements: "Sequence[Placement[Child]]") -> bool:
+        """Send it work that the dispatcher has recorded; return whether some is left for ``NodeLane.flush``."""
         self.given += len(placements)
         works = [
             Work(
@@ -111,7 +111,7 @@ class Child:
             )
             for placement in placements
         ]
-        self.lanes[lane].send(works)
+        return self.lanes[lane].send(works)
 
     def take_back(self) -> list[Assignment]:
         """Take back whatever it has not begun, without its help, and return it in order."""

@@ -159,17 +159,18 @@ def pack(frames: Sequence[Frame]) -> bytes:
 
 
 class FrameReader:
-    """Collects bytes from a non-blocking socket and yields whole frames."""
+    """Collects bytes from a socket, so many ``at_once``, and yields whole frames."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, *, at_once: int = 1 << 18) -> None:
         self._connection = connection
+        self._at_once = at_once
         self._buffer = bytearray()
         self.closed = False
 
     def read(self) -> list[Frame]:
         """Return the frames that have arrived. Sets ``closed`` at the end of the stream."""
         try:
-            chunk = self._connection.recv(1 << 18)
+            chunk = self._connection.recv(self._at_once)
         except BlockingIOError:
             return []
         except OSError:

@@ -16,13 +16,15 @@ import struct
 from collections import deque
 from collections.abc import Sequence
 
-from celeriac.worker.frames import Done, Frame, FrameReader, Ready, Started, Work, pack, read_blocking
+from celeriac.worker.frames import Done, Frame, FrameReader, Ready, Started, Work, pack
 
 __all__ = ["ChildLane", "NodeLane"]
 
 _TOKEN = struct.Struct("<Q")
 #: Tokens that one write puts into the pipe at once: PIPE_BUF is at least 512 bytes everywhere.
 _TOKENS_A_WRITE = 512 // _TOKEN.size
+#: Bytes of work that a child reads at once.
+_BATCH = 1 << 16
 
 
 class NodeLane:
@@ -51,12 +53,12 @@ class NodeLane:
         """The child has closed its end, which it does only by ending."""
         return self._reader.closed
 
-    def send(self, works: Sequence[Work]) -> None:
-        """Send work and then its tokens. What the socket does not take now goes out by ``flush``."""
+    def send(self, works: Sequence[Work]) -> bool:
+        """Send work and then its tokens; return whether some is left, as ``flush`` does."""
         frame = pack(works)
         tokens = b"".join([_TOKEN.pack(work.sequence) for work in works])
         self._outbox.append((memoryview(frame), tokens))
-        self.flush()
+        return self.flush()
 
     def flush(self) -> bool:
         """Write what waits; return whether some is left, to be written when the socket is writable."""
@@ -156,6 +158,7 @@ class ChildLane:
         self._poll = select.poll()
         self._poll.register(token_descriptor, select.POLLIN)
         self._poll.register(stream_descriptor, select.POLLIN)
+        self._reader = FrameReader(self.stream, at_once=_BATCH)
         self._received: deque[Work] = deque()
         self.ended = False
 
@@ -182,13 +185,14 @@ class ChildLane:
 
     def receive(self) -> None:
         """Receive the next batch of work, waiting for it if it is not there; its tokens decide what may run."""
-        try:
-            frames = read_blocking(self.stream)
-        except EOFError:
+        reader = self._reader
+        frames = reader.read()
+        while not frames and not reader.closed:
+            frames = reader.read()
+        if not frames:
             # The node is gone, and so will this process be in a moment.
             self.ended = True
-            return
-        self._received.extend(frame for frame in frames if isinstance(frame, Work))
+        self._received.extend([frame for frame in frames if isinstance(frame, Work)])
 
     def receive_ready(self) -> None:
         """Receive a batch of work if there is one; in an event loop its token may have come first."""

@@ -196,8 +196,8 @@ class Node:
         self._intake.ack_first(acks)
 
     def _give(self, child: Child, lane: LaneKind, batch: Sequence[Placement[Child]]) -> None:
-        child.give(lane, batch)
-        self._crew.flush(child, lane)
+        if child.give(lane, batch):
+            self._crew.flush(child, lane)
         self._crew.check_age(child)
 
     def _give_back_the_blocked(self, now: float) -> None:

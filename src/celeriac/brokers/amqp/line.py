@@ -11,7 +11,8 @@ from celeriac.queues import Queue
 
 __all__ = ["Line", "Place"]
 
-#: Shared windows up to this size are kept exact; larger ones may be too large by a quarter.
+#: Shared windows up to this size are kept exact. Larger ones may be too large by a quarter, or have room for four
+#: fifths of what is wanted: that changes with each task that ends, and each time a frame would go to the server.
 _SMALL = 16
 #: A consumer's own window up to this size is made as it is wanted, a larger one a power of two.
 _FEW = 64
@@ -103,7 +104,7 @@ class Line:
             self._open(target)
             return bool(self._wanted)
         elif self.shares:
-            self._resize(target)
+            self._resize(target, wanted)
         elif target > self._window or target * 4 < self._window:
             self.pause()
             self._open(target)
@@ -191,9 +192,15 @@ class Line:
         for queue in list(self._wanted.values()):
             self._begin(queue)
 
-    def _resize(self, target: int) -> None:
+    def _resize(self, target: int, wanted: int) -> None:
         window = self._window
-        if target > window or (target < window and (window <= _SMALL or target * 5 < window * 4)):
+        if window <= _SMALL:
+            is_wrong = target != window
+        elif target > window:
+            is_wrong = (target - window) * 5 > wanted
+        else:
+            is_wrong = target * 5 < window * 4
+        if is_wrong:
             self._set_window(target)
 
     def _set_window(self, size: int) -> None:

@@ -8,6 +8,7 @@ server or a proxy that does not know of it leaves the consumer deaf: then it has
 alternatives in ``docs/internals/redis-engine.md``.
 """
 
+import contextlib
 import logging
 import os
 import select
@@ -126,6 +127,8 @@ class Waker:
         os.set_blocking(self._reading, False)
         os.set_blocking(self._writing, False)
         self._is_closed = False
+        #: Set after the pipe was written to, so that who has not been called need not read it to learn that.
+        self._is_called = False
 
     def fileno(self) -> int:
         """Return what becomes readable."""
@@ -133,14 +136,16 @@ class Waker:
 
     def wake(self) -> None:
         """End the wait that has begun, or the next one. Safe from any thread."""
-        try:
+        # Full of earlier calls, or closed.
+        with contextlib.suppress(OSError):
             os.write(self._writing, b"!")
-        except OSError:
-            # It is full of earlier calls, or closed.
-            return
+        self._is_called = True
 
     def take(self) -> bool:
         """Return whether somebody has called ``wake`` since."""
+        if not self._is_called:
+            return False
+        self._is_called = False
         try:
             return bool(os.read(self._reading, 4096))
         except OSError:

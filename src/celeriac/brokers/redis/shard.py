@@ -74,10 +74,10 @@ class Shard:
 
     def is_something_to_ask(self) -> bool:
         """Some list may hold something, some delayed message may be due, or an answer was lost."""
+        if self.agenda.is_something_to_ask or self.record.is_in_doubt:
+            return True
         moment = self.agenda.next_moment
-        return (
-            self.record.is_in_doubt or self.agenda.is_something_to_ask or (moment is not None and moment <= self._now())
-        )
+        return moment is not None and moment <= self._now()
 
     @property
     def line(self) -> Line:
