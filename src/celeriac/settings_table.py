@@ -212,6 +212,16 @@ _BEAT = (
         "beat_schedule", MAPPING, {}, "Periodic tasks: a dict of name to `{'task': …, 'schedule': …, 'args': …}`."
     ),
     _declare(
+        "beat_housekeeping",
+        (Kind.FLAG, Kind.MAPPING),
+        False,
+        "Periodic tasks that tidy up once a day: expired results, dead letters of more than 30 days, in Django expired "
+        "sessions and forgotten attachments. A dict says what is to be otherwise, as in "
+        "`{'dead_letters': timedelta(days=90), 'sessions': False}`.",
+        celery_default=Celery.ABSENT,
+        reason="Celery tidies up results only, and always.",
+    ),
+    _declare(
         "beat_scheduler",
         OBJECT,
         "celeriac.beat:PersistentScheduler",

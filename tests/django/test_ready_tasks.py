@@ -109,3 +109,22 @@ with override_settings(CELERIAC_COMMANDS_ALLOWED=7):
         raise AssertionError
 """
     site.run(code)
+
+
+def test_one_line_has_a_scheduler_tidy_up_the_site(site: MailSite) -> None:
+    code = """
+from celeriac.app.periodic import code_entries
+from celeriac.local import get_current_app
+app = get_current_app()
+assert not code_entries(app)
+# As a web process has it, whose system checks read the setting, too.
+app.conf.beat_housekeeping = {"sessions": False}
+assert [each.entry.name for each in code_entries(app)] == ["celeriac.prune"]
+app.import_task_modules()
+app.conf.beat_housekeeping = True
+names = {each.entry.name for each in code_entries(app)}
+assert names == {"celeriac.prune", "celeriac.django.tasks.clearsessions", "celeriac.django.tasks.prune"}, names
+app.conf.beat_housekeeping = {"sessions": False, "attachments": False}
+assert [each.entry.name for each in code_entries(app)] == ["celeriac.prune"]
+"""
+    site.run(code)

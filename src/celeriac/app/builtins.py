@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from celeriac.app.housekeeping import PRUNE, purge_old_dead_letters
 from celeriac.app.shared import connect_on_app_finalize
+from celeriac.clock import now
 
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
@@ -18,6 +20,20 @@ def add_backend_cleanup(app: "Celeriac") -> Any:
         return app.backend.prune()
 
     return app.task_from_function(backend_cleanup, name="celery.backend_cleanup", ignore_result=True)
+
+
+@connect_on_app_finalize
+def add_prune(app: "Celeriac") -> Any:
+    """Add ``celeriac.prune``: housekeeping. It returns how many of each it has dropped."""
+
+    def prune(results: bool = True, dead_letters: float | None = None) -> dict[str, int]:
+        """Drop expired results, and dead letters that died more than so many seconds ago."""
+        return {
+            "results": app.backend.prune() if results else 0,
+            "dead_letters": 0 if dead_letters is None else purge_old_dead_letters(app.broker, now() - dead_letters),
+        }
+
+    return app.task_from_function(prune, name=PRUNE)
 
 
 @connect_on_app_finalize

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from celeriac.app.housekeeping import housekeeping_entries
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.schedule_entry import CODE, ScheduleEntry
 from celeriac.schedules import BaseSchedule, crontab, maybe_schedule, schedule
@@ -54,7 +55,7 @@ def source_of(app: "Celeriac") -> str:
 
 
 def code_entries(app: "Celeriac") -> list[CodeEntry]:
-    """Return the entries of ``beat_schedule``, of ``add_periodic_task`` and of tasks with a ``schedule``.
+    """Return all entries: ``beat_schedule``, ``add_periodic_task``, tasks with a ``schedule``, ``beat_housekeeping``.
 
     Raises ``ImproperlyConfigured``, with the cure, for what is no entry.
     """
@@ -63,6 +64,9 @@ def code_entries(app: "Celeriac") -> list[CodeEntry]:
         if name in found:
             raise ImproperlyConfigured(f"Two schedule entries are called {name!r}. Give one of them another name.")
         found[name] = _read(name, said, app)
+    for name, said in housekeeping_entries(app):
+        if name not in found:  # else somebody wants it at another time, or in another way
+            found[name] = _read(name, said, app)
     return list(found.values())
 
 

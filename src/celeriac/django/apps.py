@@ -6,6 +6,7 @@ from django.apps import AppConfig
 
 from celeriac.django import connections, localization
 from celeriac.django.checks import register_checks
+from celeriac.django.chores import add_chores
 from celeriac.django.site_app import SiteApp, adopt, site_app
 from celeriac.django.testing_environment import watch_test_environment
 from celeriac.django.transactions import CommitGate
@@ -35,4 +36,5 @@ class CeleriacConfig(AppConfig):
         connections.watch_tasks()
         localization.watch_tasks()
         register_checks()
+        add_chores()
         watch_test_environment()
