@@ -14,7 +14,7 @@ from benchmarks.measures.drain import DRAIN_OFF, DRAIN_STORED
 from benchmarks.measures.growth import growth
 from benchmarks.measures.payloads import PAYLOAD_MEASURES
 from benchmarks.measures.publishing import PUBLISHING
-from benchmarks.measures.resting import MEMORY, RESTING
+from benchmarks.measures.resting import MEMORY, RESTING, soak
 from benchmarks.measures.starting import STARTING
 from benchmarks.measures.waiting import BESIDE_LONG, LATENCY, MIXTURE, ROUND_TRIP
 from benchmarks.peers import ENGINES, PEERS, Peer
@@ -104,7 +104,7 @@ def _measures(sizes: Sizes) -> tuple[Measure, ...]:
     few = Whom.ALL if sizes.thorough else Whom.STRONGEST
     waiting = [replace(measure, whom=few) for measure in (LATENCY, ROUND_TRIP, STARTING, RESTING, MIXTURE)]
     memory = replace(MEMORY, whom=Whom.STRONGEST if sizes.thorough else Whom.OWN)
-    beside = (replace(BESIDE_LONG, whom=Whom.STRONGEST), *PAYLOAD_MEASURES, memory, *growth(sizes))
+    beside = (replace(BESIDE_LONG, whom=Whom.STRONGEST), *PAYLOAD_MEASURES, memory, soak(sizes), *growth(sizes))
     return (PUBLISHING, DRAIN_OFF, DRAIN_STORED, *waiting, *beside)
 
 

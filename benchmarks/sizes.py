@@ -44,6 +44,8 @@ class Sizes:
     patience: float
     #: Seconds after which nothing more is begun on an engine but what concerns celeriac.
     limit: Mapping[str, float]
+    #: Tasks that one node does, one after the other; its memory is looked at after so many.
+    soak: tuple[int, ...]
     depths: tuple[int, ...]
     queues: tuple[int, ...]
     nodes: tuple[int, ...]
@@ -70,6 +72,7 @@ FULL = Sizes(
     strongest=3,
     patience=100.0,
     limit={"redis": 1_320.0, "rabbitmq": 720.0, "sqlite": 560.0, "postgresql": 560.0},
+    soak=(10_000, 100_000, 1_000_000),
     depths=(1_000, 10_000, 100_000, 1_000_000),
     queues=(1, 10, 200),
     nodes=(1, 2, 4),
@@ -95,6 +98,7 @@ QUICK = Sizes(
     strongest=1,
     patience=30.0,
     limit=dict.fromkeys(("redis", "rabbitmq", "sqlite", "postgresql"), 215.0),
+    soak=(10_000, 100_000),
     depths=(1_000, 100_000),
     queues=(1, 50),
     nodes=(1, 2),

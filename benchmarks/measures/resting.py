@@ -3,15 +3,17 @@
 import time
 from collections.abc import Iterator
 
-from benchmarks.measure import Column, Measure, NotMeasured
+from benchmarks.measure import Column, Measure, NotMeasured, Whom
 from benchmarks.pace import Pace
 from benchmarks.side import Project, Side
 from benchmarks.sizes import Sizes
 
-__all__ = ["MEMORY", "RESTING"]
+__all__ = ["MEMORY", "RESTING", "soak"]
 
 #: Seconds a worker has to become quiet.
 _QUIET = 1.0
+#: Calls of a backlog among many that one node works off, and the seconds it may take for one.
+_ROUND, _PATIENCE = 50_000, 120.0
 
 
 def _rest(side: Side, sizes: Sizes, _: Pace) -> Iterator[dict[str, float]]:
@@ -57,6 +59,31 @@ def _memory_at_rest(project: Project, sizes: Sizes) -> float:
         project.wait_for_mark(worker, "last", sizes.memory_seconds * 2)
         time.sleep(_QUIET)
         return worker.memory()
+
+
+def soak(sizes: Sizes) -> Measure:
+    """Return the measure of what one node keeps after more and more tasks, with a column for each number."""
+    return Measure(
+        name="soak",
+        title="Memory (PSS) of all processes of a worker that goes on working, MB",
+        columns=tuple(Column(name=f"after-{count}", unit=f"after {count:,} tasks") for count in sizes.soak),
+        look=_soak,
+        whom=Whom.OWN,
+    )
+
+
+def _soak(side: Side, sizes: Sizes, _: Pace) -> Iterator[dict[str, float]]:
+    with side.project() as project, project.worker() as worker:
+        done = 0
+        for target in sizes.soak:
+            while done < target:
+                count = min(target - done, _ROUND)
+                project.forget_marks()
+                project.fill(0, count)
+                project.wait_for_mark(worker, "last", _PATIENCE)
+                done += count
+            time.sleep(_QUIET)
+            yield {f"after-{target}": worker.memory()}
 
 
 RESTING = Measure(
