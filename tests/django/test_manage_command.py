@@ -33,6 +33,7 @@ def own_site(tmp_path: Path) -> Iterator[SmallSite]:
         (("help", "celeriac"), "Usage: manage.py celeriac [OPTIONS] COMMAND"),
         (("celeriac", "worker", "--help"), "Usage: manage.py celeriac worker [OPTIONS]"),
         (("celeriac", "dead", "list", "--help"), "Usage: manage.py celeriac dead list [OPTIONS]"),
+        (("celeriac", "schedule", "next", "--help"), "Usage: manage.py celeriac schedule next [OPTIONS] [NAME]"),
     ],
 )
 def test_help_pages_say_what_to_type(site: SmallSite, words: tuple[str, ...], usage: str) -> None:
@@ -49,6 +50,7 @@ def test_help_pages_say_what_to_type(site: SmallSite, words: tuple[str, ...], us
         (("statsu",), 2, "Did you mean 'status'?"),
         (("call", "beds.tasks.nothing"), 2, "beds.tasks.nothing"),
         (("queues",), 0, ""),
+        (("schedule", "run", "nightly"), 2, "start a scheduler: python manage.py celeriac beat"),
     ],
 )
 def test_exit_statuses_are_those_of_celeriac(
