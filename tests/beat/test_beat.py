@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from celeriac import Celeriac, signals
+from celeriac import Celeriac, shared_task, signals
+from celeriac.app import shared
 from celeriac.app.periodic import code_entries
 from celeriac.backends.base import StoredResult
 from celeriac.beat.beat import Beat
@@ -265,6 +266,24 @@ def test_entries_come_from_settings_signals_and_tasks():
     assert entries["nightly"].schedule["tz"] == "Europe/Moscow"
     assert (entries["often"].overlap, entries["often"].args) == ("skip", (1,))
     assert entries["b"].args == (2,)
+
+
+def test_a_task_that_other_apps_get_too_runs_by_the_schedule_of_its_own_app_alone(monkeypatch):
+    monkeypatch.setattr(shared, "_finalizers", [])
+    app = Celeriac("first", broker="memory://", set_as_current=False)
+
+    @app.task(name="ours alone", schedule=5)
+    def ours():
+        pass
+
+    @shared_task(name="of every app", schedule=5)
+    def everybodys():
+        pass
+
+    other = Celeriac("second", broker="memory://", set_as_current=False)
+    assert "ours alone" in other.tasks
+    assert [each.entry.name for each in code_entries(other)] == ["of every app"]
+    assert "ours alone" in [each.entry.name for each in code_entries(app)]
 
 
 def test_health_is_an_exit_status(tmp_path):

@@ -111,7 +111,7 @@ def test_entries_are_listed_with_what_their_schedule_means_and_when_they_run(sho
     assert report["description"] == "every day at 03:00 Europe/Moscow"
     assert datetime.fromisoformat(report["next_run"]).hour == 0
     assert 0 < report["seconds_left"] <= 86400
-    assert (report["source"], report["runs"], report["missed"], report["paused"]) == ("code", 0, 0, False)
+    assert (report["source"], report["runs"], report["missed"], report["paused"]) == ("code of shop", 0, 0, False)
     table = shop.say("list").stdout.splitlines()
     assert table[0].split()[:3] == ["NAME", "TASK", "SCHEDULE"]
     [line] = [line for line in table if line.startswith("clean up")]

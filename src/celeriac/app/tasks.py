@@ -82,7 +82,8 @@ class AppWithTasks(TaskClassHolder, ConfiguredApp):
     ) -> Callable[[Callable[..., Any]], Any]:
         def decorate(function: Callable[..., Any]) -> Any:
             if shared:
-                share(function, options)
+                # When it runs is this app's affair: else each app in the process would publish it.
+                share(function, {name: value for name, value in options.items() if name != "schedule"})
             task = self.task_from_function(function, **options)
             return task if filter is None else filter(task)
 
