@@ -5,7 +5,7 @@
 #
 # Not those whose answer cannot depend on the Python that runs them: what checkers say, bytes recorded from a Celery that
 # is a process of its own, the source's layers, the pages and the scripts; nor the tours that only change the broker,
-# and the outages, in which servers are slow and a Python is not.
+# the outages, in which servers are slow and a Python is not, the storms of schedulers, and the benchmarks' harness.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,12 +17,12 @@ if [ "$(version .venv)" = "$(version .venv-newest)" ]; then
     exit 0
 fi
 
-ignore="--ignore=tests/typing --ignore=tests/interop --ignore=tests/test_layers.py --ignore=tests/test_docs.py --ignore=tests/test_scripts.py --ignore=tests/django/test_site_on_servers.py --ignore=tests/outages --ignore=tests/servers"
+ignore="--ignore=tests/typing --ignore=tests/interop --ignore=tests/test_layers.py --ignore=tests/test_docs.py --ignore=tests/test_scripts.py --ignore=tests/django/test_site_on_servers.py --ignore=tests/outages --ignore=tests/servers --ignore=tests/benchmarks --ignore=tests/beat/test_storm.py --ignore=tests/timetables/test_kills.py"
 # Pytest ignores nothing that is named to it, so what is named here is sorted out by hand.
 for argument in "$@"; do
     shift
     case "$argument" in
-    tests/typing* | tests/interop* | tests/test_layers.py* | tests/test_docs.py* | tests/test_scripts.py* | tests/django/test_site_on_servers.py* | tests/outages* | tests/servers*) ;;
+    tests/typing* | tests/interop* | tests/test_layers.py* | tests/test_docs.py* | tests/test_scripts.py* | tests/django/test_site_on_servers.py* | tests/outages* | tests/servers* | tests/benchmarks*) ;;
     *) set -- "$@" "$argument" ;;
     esac
 done

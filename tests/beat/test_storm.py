@@ -68,7 +68,7 @@ def check(schedulers: Schedulers, seconds: float, seed: int) -> None:
 
 
 def test_each_due_moment_is_published_once_whoever_is_killed_or_stopped(schedulers):
-    check(schedulers, 12, seed=1)
+    check(schedulers, 9, seed=1)
 
 
 def test_when_the_leader_dies_another_one_takes_over_and_nothing_is_missed(schedulers):
