@@ -1,7 +1,6 @@
 """``celeriac beat``: run the scheduler."""
 
 import contextlib
-import math
 from pathlib import Path
 
 import click
@@ -13,14 +12,12 @@ from celeriac.cli.logfile import log_to
 from celeriac.cli.output import duration
 from celeriac.cli.parameters import LOG_LEVEL
 from celeriac.cli.pidfile import Pidfile
+from celeriac.cli.scheduler_view import view_of
 from celeriac.cli.session import Session, pass_session
 from celeriac.log import LogSettings, setup_logging
 from celeriac.worker.main import node_name
 
 __all__ = ["beat"]
-
-#: Seconds by which work may be late before the scheduler counts as ill: longer than another takes to step in.
-_ILL_AFTER = 30.0
 
 
 @click.command()
@@ -82,20 +79,13 @@ def beat(
 
 
 def _say_health(session: Session) -> None:
-    timetable = session.app().timetable()
-    try:
-        timetable.open()
-        now = timetable.now()
-        leader = timetable.leader()
-        overdue = now - min((state.next_at for state in timetable.due(1).states if state.next_at), default=math.inf)
-    finally:
-        timetable.close()
-    if leader is None or not leader.leads_at(now):
+    view = view_of(session.timetable())
+    if view.leader is None:
         raise Failure("No scheduler runs. Start `celeriac beat`, or a worker with -B.", exit_code=exit_codes.FAILED)
-    if overdue > _ILL_AFTER:
+    if view.is_behind:
         raise Failure(
-            f"The scheduler {leader.name} is behind: what is due longest has waited for {duration(overdue)}. "
+            f"The scheduler {view.leader} is behind: what is due longest has waited for {duration(view.overdue)}. "
             "Its log says why.",
             exit_code=exit_codes.FAILED,
         )
-    say("Well:", f"{leader.name} publishes what is due.", color="green")
+    say("Well:", f"{view.leader} publishes what is due.", color="green")

@@ -7,9 +7,10 @@ from typing import Any
 from celeriac.beat.planning import GRACE
 from celeriac.cli.output import count_of, duration, iso
 from celeriac.cli.session import Session
+from celeriac.timetables.base import Timetable
 from celeriac.timetables.choice import own_file
 
-__all__ = ["SchedulerView", "look_at_scheduler"]
+__all__ = ["SchedulerView", "look_at_scheduler", "view_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +62,17 @@ def look_at_scheduler(session: Session) -> SchedulerView | None:
     file = own_file(app.broker, app.backend, file=Path(app.conf.beat_schedule_filename))
     if not app.broker.capabilities.shared or (file is not None and not file.exists()):
         return None
-    timetable = session.timetable()
-    entries = timetable.count()
-    if not entries:
-        return None
+    view = view_of(session.timetable())
+    return view if view.entries else None
+
+
+def view_of(timetable: Timetable) -> SchedulerView:
+    """Return who leads on a timetable, and how it keeps up."""
     leader, due = timetable.leader(), timetable.due(1)
     waiting = [state.next_at for state in due.states if state.next_at is not None]
     return SchedulerView(
         leader=leader.name if leader is not None and leader.leads_at(due.now) else None,
-        entries=entries,
+        entries=timetable.count(),
         overdue=max(0.0, due.now - min(waiting, default=due.now)),
         next_run=None if waiting else due.next_moment,
         seen_at=due.now,
