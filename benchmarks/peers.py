@@ -1,5 +1,8 @@
 """What is measured: celeriac and its peers, each with the settings that its own documentation recommends for speed.
 
+Where that recommends nothing, all get the same: no log line for each task, hiredis under redis-py, uvloop under asyncio
+if the queue lets the tasks' module choose, a look for work every 10 ms and for a result every 1 ms if it has to look.
+
 All have two processes that execute tasks. In ``worker`` and ``prepare`` the first word is a program of the peer's
 environment, and ``{BENCHMARK_BROKER}`` and the like stand for what ``Store.environment`` says.
 """
@@ -39,8 +42,9 @@ class Peer:
 _CELERIAC = ("python", "-m", "celeriac", "-A", "tasks_celeriac", "worker", "-c", "2", "-l", "WARNING")
 _CELERY = ("celery", "-A", "tasks_celery", "worker", "-l", "WARNING")
 _QUIET_CELERY = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-_HUEY = ("huey_consumer", "tasks_huey.huey", "-w", "2", "-k", "process", "-q")
+_HUEY = ("huey_consumer", "tasks_huey.huey", "-w", "2", "-k", "process", "-q", "-n", "-d", "0.01", "-m", "0.01")
 _RQ = ("rq", "worker-pool", "-q", "-n", "2", "-u", "{BENCHMARK_BROKER}")
+_PROCRASTINATE = ("procrastinate", "-a", "tasks_procrastinate.app")
 _TARSK = ("tarsk", "worker", "--app", "tasks_tarsk:app", "--broker", "{BENCHMARK_BROKER}", "--children", "2")
 
 PEERS = (
@@ -71,7 +75,7 @@ PEERS = (
         worker=(*_CELERY, "-c", "2", *_QUIET_CELERY),
         variables=(("BENCHMARK_PREFETCH", "128"),),
         settings="prefork 2, prefetch multiplier 128 (its Optimizing page, for many short tasks), no gossip, mingle "
-        "and heartbeats between workers",
+        "and heartbeats between workers, with hiredis; on RabbitMQ without publisher confirms, as it comes",
     ),
     Peer(
         name="Celery, defaults",
@@ -98,8 +102,8 @@ PEERS = (
         environment="rq",
         module="tasks_rq",
         engines=("redis",),
-        worker=_RQ,
-        settings="worker-pool of 2, a fork for each job, with hiredis",
+        worker=(*_RQ, "-w", "tasks_rq.Worker"),
+        settings="worker-pool of 2, a fork for each job, tasks imported before it (its Performance Notes), hiredis",
     ),
     Peer(
         name="RQ, SimpleWorker",
@@ -107,7 +111,7 @@ PEERS = (
         module="tasks_rq",
         engines=("redis",),
         worker=(*_RQ, "-w", "rq.worker.SimpleWorker"),
-        settings="the same without forks (its Performance notes)",
+        settings="the same without forks, which its Workers page does not recommend for production",
         variant=True,
     ),
     Peer(
@@ -116,7 +120,9 @@ PEERS = (
         module="tasks_dramatiq",
         engines=("redis", "rabbitmq"),
         worker=("dramatiq", "tasks_dramatiq", "-p", "2", "-t", "8"),
-        settings="2 processes of 8 threads (its default number), with hiredis",
+        variables=(("dramatiq_queue_prefetch", "128"),),
+        settings="2 processes of 8 threads (its default number), 128 prefetched instead of 16 (its Reference, on "
+        "environment variables), with hiredis; on RabbitMQ without publisher confirms, as it comes",
     ),
     Peer(
         name="Huey",
@@ -125,7 +131,9 @@ PEERS = (
         engines=("sqlite", "redis"),
         worker=_HUEY,
         variables=(("BENCHMARK_FSYNC", "default"),),
-        settings="-k process (its Consumer page, for work on the CPU), 2 of them, with hiredis",
+        settings="-k process (its Consumer page, for work on the CPU), 2 of them, -n (there, for fewer cycles), on "
+        "SQLite a look every 10 ms instead of 100 and more, a result asked for every 1 ms instead of 50 and more, "
+        "with hiredis",
     ),
     Peer(
         name="Huey, fsync off",
@@ -154,7 +162,7 @@ PEERS = (
         worker=("arq", "tasks_arq.WorkerSettings"),
         copies=2,
         settings="two workers, max_jobs 100 and poll_delay 0.01 instead of 10 and 0.5, which would hold it at a few "
-        "hundred a second, msgpack (its documentation on serializers), no log line for each task",
+        "hundred a second, msgpack (its documentation on serializers), uvloop, no log line for each task",
     ),
     Peer(
         name="streaq",
@@ -162,7 +170,7 @@ PEERS = (
         module="tasks_streaq",
         engines=("redis",),
         worker=("streaq", "run", "tasks_streaq:worker", "--workers", "2"),
-        settings="concurrency 100, msgpack, uvloop, no log line for each task",
+        settings="concurrency 32 (its own benchmark; 100 is slower), msgpack, uvloop, no log line for each task",
     ),
     Peer(
         name="repid",
@@ -179,8 +187,8 @@ PEERS = (
         module="tasks_ardiq",
         engines=("redis",),
         worker=("ardiq", "run", "tasks_ardiq:app", "--workers", "2", "--quiet"),
-        settings="2 workers of concurrency 100; it asks for Python 3.12: on 3.11 the type parameters in its source, "
-        "which do nothing at run time, are taken out after it is installed",
+        settings="2 workers of concurrency 100, uvloop; it asks for Python 3.12: on 3.11 the type parameters in its "
+        "source, which do nothing at run time, are taken out after it is installed",
     ),
     Peer(
         name="SAQ",
@@ -188,7 +196,8 @@ PEERS = (
         module="tasks_saq",
         engines=("redis",),
         worker=("saq", "tasks_saq.settings", "--workers", "2", "--quiet"),
-        settings="2 workers of concurrency 100, uvloop, hiredis (its saq[hiredis])",
+        settings="2 workers of concurrency 32 (10 and 100 are slower), uvloop, with hiredis (its saq[hiredis]), a "
+        "result asked for every 1 ms",
     ),
     Peer(
         name="tarsk",
@@ -222,16 +231,17 @@ PEERS = (
         worker=("flexiq", "worker", "--app", "tasks_flexiq:queue"),
         variables=(("FLEXIQ_LOG_LEVEL", "WARNING"),),
         settings="2 threads (its default pool; its prefork pool is for work on the CPU), batches of 100 instead of 1, "
-        "a look every 10 ms instead of 50; results always stored",
+        "a look every 10 ms instead of 50; results always stored, and asked for every 1 ms instead of 50 and more",
     ),
     Peer(
         name="procrastinate",
         environment="procrastinate",
         module="tasks_procrastinate",
         engines=("postgresql",),
-        worker=("procrastinate", "-a", "tasks_procrastinate.app", "worker", "--concurrency", "10"),
+        worker=(*_PROCRASTINATE, "--log-level", "warning", "worker", "--concurrency", "10"),
         copies=2,
-        prepare=(("procrastinate", "-a", "tasks_procrastinate.app", "schema", "--apply"),),
-        settings="two workers of concurrency 10; it keeps no results",
+        prepare=((*_PROCRASTINATE, "schema", "--apply"),),
+        settings="two workers of concurrency 10, coroutines, a connection for each and one more (its Discussions, for "
+        "short jobs); it keeps no results",
     ),
 )

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 import msgpack
+import uvloop
 import work
 from arq import create_pool
 from arq.connections import ArqRedis, RedisSettings
@@ -18,6 +19,8 @@ from arq.worker import func
 VERSION = version("arq")
 # Its command has no switch for it: a line for each task, as no other writes here.
 logging.disable(logging.INFO)
+# Nor one for the event loop: it takes what the policy makes.
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 #: There is no way to publish many calls at once.
 publish_many = None
 _pool: ArqRedis

@@ -13,7 +13,7 @@ app.conf.task_ignore_result = not work.RESULTS
 app.conf.task_default_queue = work.QUEUE
 app.conf.worker_prefetch_multiplier = int(os.environ.get("BENCHMARK_PREFETCH", "4"))
 VERSION = __version__
-#: There is no way to publish many calls at once.
+#: There is no way to publish many calls at once: a group sends one by one.
 publish_many = None
 
 

@@ -83,4 +83,4 @@ def publish_sleep(seconds: float) -> None:
 
 
 def fetch(job: Any) -> Any:
-    return job.result(timeout=60)
+    return job.result(timeout=60, poll_interval=0.001, max_poll_interval=0.001)

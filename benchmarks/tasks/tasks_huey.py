@@ -82,4 +82,5 @@ def publish_sleep(seconds: float) -> None:
 
 
 def fetch(result: Any) -> Any:
-    return result.get(blocking=True, timeout=60)
+    # It asks again and again; by default every 50 ms at first, and less and less often.
+    return result.get(blocking=True, timeout=60, max_delay=0.001)

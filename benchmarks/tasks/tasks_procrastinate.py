@@ -1,5 +1,6 @@
 """The tasks as procrastinate has them. It keeps no results."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -10,28 +11,28 @@ from procrastinate import App, PsycopgConnector
 
 VERSION = version("procrastinate")
 fetch = None
-app = App(connector=PsycopgConnector(conninfo=work.BROKER))
+app = App(connector=PsycopgConnector(conninfo=work.BROKER, max_size=11))
 _OPENED: list[App] = []
 
 
 @app.task(name="add")
-def add(left: int, right: int) -> int:
+async def add(left: int, right: int) -> int:
     return left + right
 
 
 @app.task(name="mark")
-def mark(name: str) -> None:
+async def mark(name: str) -> None:
     work.note_mark(name)
 
 
 @app.task(name="waited")
-def waited(published_at: float) -> None:
+async def waited(published_at: float) -> None:
     work.note_wait(published_at)
 
 
 @app.task(name="sleep")
-def sleep(seconds: float) -> None:
-    time.sleep(seconds)
+async def sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)
 
 
 def _opened(task: Any) -> Any:

@@ -15,6 +15,10 @@ queue = rq.Queue(connection=Redis.from_url(work.BROKER))
 _KEPT = 500 if work.RESULTS else 0
 
 
+class Worker(rq.Worker):
+    """What forks for each job; as this is where it comes from, the tasks have been imported by then."""
+
+
 def add(left: int, right: int) -> int:
     return left + right
 

@@ -16,7 +16,7 @@ VERSION = streaq.VERSION
 logging.disable(logging.INFO)
 worker: Worker[None] = Worker(
     redis_url=work.BROKER,
-    concurrency=100,
+    concurrency=32,
     serializer=msgpack.packb,
     deserializer=msgpack.unpackb,
     anyio_kwargs={"use_uvloop": True},
