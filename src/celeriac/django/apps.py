@@ -7,6 +7,7 @@ from django.apps import AppConfig
 from celeriac.django import connections, localization
 from celeriac.django.checks import register_checks
 from celeriac.django.chores import add_chores
+from celeriac.django.entry_pushes import watch_rows
 from celeriac.django.site_app import SiteApp, adopt, site_app
 from celeriac.django.testing_environment import watch_test_environment
 from celeriac.django.transactions import CommitGate
@@ -37,4 +38,5 @@ class CeleriacConfig(AppConfig):
         localization.watch_tasks()
         register_checks()
         add_chores()
+        watch_rows()
         watch_test_environment()

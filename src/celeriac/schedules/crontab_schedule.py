@@ -85,9 +85,10 @@ class crontab(TickSchedule):  # noqa: N801 - Celery's name
         """
         fields = crontab.split()
         if len(fields) != len(_IN_EXPRESSION):
+            has = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
             raise ValueError(
-                f"The crontab {crontab!r} has {len(fields)} fields; it needs five: minute, hour, day of the month, "
-                f"month, day of the week, as in '30 7 * * mon-fri'."
+                f"The crontab {crontab!r} has {has}; it needs five: minute, hour, day of the month, month, day of the "
+                "week, as in '30 7 * * mon-fri'."
             )
         minute, hour, day_of_month, month_of_year, day_of_week = fields
         return cls(minute, hour, day_of_week, day_of_month, month_of_year, **options)

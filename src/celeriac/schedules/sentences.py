@@ -21,7 +21,15 @@ from celeriac.schedules.calendar_names import (
 )
 from celeriac.schedules.calendar_rule import CalendarRule
 
-__all__ = ["ENGLISH", "Words", "calendar_sentence", "interval_sentence", "one_off_sentence", "solar_sentence"]
+__all__ = [
+    "ENGLISH",
+    "Words",
+    "bounded_sentence",
+    "calendar_sentence",
+    "interval_sentence",
+    "one_off_sentence",
+    "solar_sentence",
+]
 
 
 #: Leaves everything as it is.
@@ -59,6 +67,18 @@ def one_off_sentence(instant: datetime, zone: tzinfo, words: Words) -> str:
     wall = instant.astimezone(zone)
     time = f"{wall:%H:%M:%S}" if wall.second else f"{wall:%H:%M}"
     return words.gettext("once, on {date} at {time} {zone}").format(date=f"{wall:%Y-%m-%d}", time=time, zone=zone)
+
+
+def bounded_sentence(sentence: str, bounds: tuple[datetime | None, datetime | None], zone: tzinfo, words: Words) -> str:
+    """Return the words for a schedule that has a start, an end, or both."""
+    start, end = (None if bound is None else f"{bound.astimezone(zone):%Y-%m-%d %H:%M} {zone}" for bound in bounds)
+    if start is not None and end is not None:
+        return words.gettext("{schedule}, from {start} to {end}").format(schedule=sentence, start=start, end=end)
+    if start is not None:
+        return words.gettext("{schedule}, from {start} on").format(schedule=sentence, start=start)
+    if end is not None:
+        return words.gettext("{schedule}, until {end}").format(schedule=sentence, end=end)
+    return sentence
 
 
 def solar_sentence(event: str, latitude: float, longitude: float, words: Words) -> str:
