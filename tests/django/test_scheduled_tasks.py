@@ -178,6 +178,16 @@ def test_a_store_that_is_away_keeps_nobody_from_saving(site, tmp_path, caplog):
     assert "a scheduler sees it in the database when it can" in caplog.text
 
 
+def test_a_row_that_can_be_no_entry_is_saved_and_keeps_no_other_from_running(site, caplog):
+    with transaction.atomic():
+        row(name="first", expression="99 3 * * *").save()
+        row(name="second", args={"a": 1}).save()
+        row(name="third").save()
+    assert list(known(site)) == ["third"]
+    assert "'first' is saved, and does not run. The periodic task 'first' has no schedule. There is no" in caplog.text
+    assert "'second' is saved, and does not run." in caplog.text
+
+
 def test_every_way_of_changing_rows_but_sql_is_seen():
     from celeriac.django.models import ScheduledTask
 

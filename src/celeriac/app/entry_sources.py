@@ -9,7 +9,7 @@ from celeriac.schedules import BaseSchedule
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
 
-__all__ = ["SOURCES", "EntrySource", "SourcedEntry", "name_of_source"]
+__all__ = ["SOURCES", "EntrySource", "FaultyEntry", "SourcedEntry", "name_of_source"]
 
 
 class SourcedEntry(NamedTuple):
@@ -21,8 +21,16 @@ class SourcedEntry(NamedTuple):
     since: float
 
 
+class FaultyEntry(NamedTuple):
+    """What a source has under a name, and what can be no entry. One that is in the timetable stays as it is."""
+
+    name: str
+    #: Why, and what to do.
+    sentence: str
+
+
 class EntrySource(Protocol):
-    """Says which entries there are at present. It is asked by one thread of the scheduler that leads."""
+    """Says which entries there are at present. It is asked by one thread of the scheduler that leads, and may block."""
 
     def applies(self, app: "Celeriac") -> bool:
         """Say whether its entries are this app's; costs nothing."""
@@ -33,11 +41,11 @@ class EntrySource(Protocol):
         It is asked for every other second, and has to be cheap. Raises ``OperationalError`` when it cannot be reached.
         """
 
-    def entries(self, app: "Celeriac") -> Iterable[SourcedEntry]:
-        """Return all entries; raises ``OperationalError`` when it cannot be reached.
+    def entries(self, app: "Celeriac") -> Iterable[SourcedEntry | FaultyEntry]:
+        """Return all entries; raises ``OperationalError`` when it cannot be reached."""
 
-        What can be no entry is left out, and said in the log.
-        """
+    def close(self) -> None:
+        """Leave go of what the thread that asks has opened, at its end. Safe to call twice."""
 
 
 #: The sources of integrations, by what they are in a word. The name of a source in the timetable is made of it.

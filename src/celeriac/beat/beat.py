@@ -8,14 +8,16 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from celeriac.app.entry_sources import SOURCES, name_of_source
 from celeriac.app.periodic import CodeEntry, source_of
 from celeriac.beat.calls import message_of_run
 from celeriac.beat.planning import GRACE, Plan, first_due, plan
+from celeriac.beat.reconciliation import Reconciler, log_changes
 from celeriac.beat.schedules_of_entries import SchedulesOfEntries
 from celeriac.exceptions import ImproperlyConfigured, MessageRefused, OperationalError
 from celeriac.protocol.message import Message
@@ -61,6 +63,7 @@ class Beat:
         self._name = name
         self._turn = min(_TURN, max_interval) if max_interval else _TURN
         self._schedules = SchedulesOfEntries()
+        self._reconciler = Reconciler(app, timetable)
         self._stopping = threading.Event()
         self._leads = False
         #: Names of entries that could not be planned, with what was said of it.
@@ -78,11 +81,13 @@ class Beat:
                     if not is_synced:
                         self.sync(entries)
                         is_synced = True
+                        self._reconciler.start()
                     self._timetable.wait(self.turn())
                 except OperationalError as error:
                     if pause == _PAUSES[0]:
                         logger.error("The timetable is out of reach; trying again until it is back. %s", error)
                     self._leads = False
+                    self._reconciler.lead(False)
                     self._stopping.wait(pause)
                     pause = min(_PAUSES[1], pause * 2)
                 else:
@@ -90,6 +95,7 @@ class Beat:
                         logger.warning("The timetable is back.")
                     pause = _PAUSES[0]
         finally:
+            self._reconciler.close()
             self._step_down()
 
     def stop(self) -> None:
@@ -105,14 +111,19 @@ class Beat:
         def first(entry: ScheduleEntry) -> float | None:
             return first_due(schedules[entry.name], now)
 
-        changes = self._timetable.sync(source_of(self._app), [each.entry for each in entries], first)
-        for verb, names in (("Added", changes.added), ("Changed", changes.changed), ("Removed", changes.removed)):
-            if names:
-                logger.info("%s in the timetable: %s.", verb, _enumerated(names))
+        while True:
+            try:
+                changes = self._timetable.sync(source_of(self._app), [each.entry for each in entries], first)
+                break
+            except ImproperlyConfigured:
+                if not self._takes_over(schedules):
+                    raise
+        log_changes(changes, "the timetable")
 
     def turn(self) -> float:
         """Look once; return in how many seconds to look again."""
         leads = self._timetable.lead(self._name, LEASE)
+        self._reconciler.lead(leads)
         if leads != self._leads:
             logger.info("This scheduler leads." if leads else "Another scheduler leads; this one stands by.")
             self._leads = leads
@@ -127,6 +138,18 @@ class Beat:
         return max(0.0, min(self._turn, soonest - due.now - (time.monotonic() - looked_at)))
 
     # Inside.
+
+    def _takes_over(self, names: Iterable[str]) -> bool:
+        """Take names for the code's entries that a source of an integration has; return False if there is none."""
+        sources = {name_of_source(noun, self._app): noun for noun in SOURCES}
+        found = False
+        for name in names:
+            state = self._timetable.get(name)
+            if state is not None and state.entry.source in sources:
+                noun = sources[state.entry.source]
+                logger.warning("The entry %r is the code's from now on; the one of the %s no longer runs.", name, noun)
+                found = self._timetable.remove(name) or found
+        return found
 
     def _work_off(self, due: Due) -> list[float | None]:
         """Claim and publish; return the moments at which the entries are to be looked at next."""
@@ -265,7 +288,3 @@ class Beat:
             self._timetable.step_down(self._name)
         except OperationalError as error:
             logger.debug("Could not step down: %s", error)
-
-
-def _enumerated(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

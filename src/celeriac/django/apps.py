@@ -7,6 +7,7 @@ from django.apps import AppConfig
 from celeriac.django import connections, localization
 from celeriac.django.checks import register_checks
 from celeriac.django.chores import add_chores
+from celeriac.django.database_entries import add_source
 from celeriac.django.entry_pushes import watch_rows
 from celeriac.django.site_app import SiteApp, adopt, site_app
 from celeriac.django.testing_environment import watch_test_environment
@@ -39,4 +40,5 @@ class CeleriacConfig(AppConfig):
         register_checks()
         add_chores()
         watch_rows()
+        add_source()
         watch_test_environment()

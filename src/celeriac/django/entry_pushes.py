@@ -12,7 +12,7 @@ from django.db.models.signals import post_delete, post_save
 
 from celeriac.beat.planning import first_due
 from celeriac.django.database_entries import database_source, scheduled_task_model
-from celeriac.exceptions import CeleriacError
+from celeriac.exceptions import CeleriacError, OperationalError
 from celeriac.local import get_current_app
 
 if TYPE_CHECKING:
@@ -56,9 +56,8 @@ def _push_on_commit(names: set[str], using: str) -> None:
 class _Push:
     """What Django calls after the commit."""
 
-    __qualname__ = "celeriac's push of schedule entries"
-
     def __init__(self, names: set[str], using: str) -> None:
+        self.__qualname__ = type(self).__qualname__  # for Django's log, as it is that of a function
         self.names = names
         self._using = using
 
@@ -82,10 +81,15 @@ class _Push:
 
 
 def _push(timetable: "Timetable", name: str, row: "ScheduledTask | None") -> None:
-    if row is not None:
-        schedule, entry = row.schedule(), row.entry()
-        timetable.save(entry, first_due(schedule, row.counts_since(timetable.now())))
+    if row is None:
+        state = timetable.get(name)
+        if state is not None and state.entry.source == database_source():
+            timetable.remove(name)
         return
-    state = timetable.get(name)
-    if state is not None and state.entry.source == database_source():
-        timetable.remove(name)
+    try:
+        entry, schedule = row.entry(), row.schedule()
+        timetable.save(entry, first_due(schedule, row.counts_since(timetable.now())))
+    except OperationalError:
+        raise
+    except (CeleriacError, TypeError, ValueError) as error:
+        logger.warning("The periodic task %r is saved, and does not run. %s", name, error)

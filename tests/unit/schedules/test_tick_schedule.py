@@ -86,8 +86,8 @@ def test_a_pickle_keeps_nowfun_and_leaves_the_app_behind() -> None:
 @pytest.mark.parametrize(
     ("plain", "sentence"),
     [
-        ({"type": "lunar"}, "There is no schedule of type 'lunar'; there are clocked, crontab, interval, solar."),
-        ({}, "There is no schedule of type None; there are clocked, crontab, interval, solar."),
+        ({"type": "lunar"}, "There is no schedule of type 'lunar'; there are bounded, clocked, crontab, interval, solar."),
+        ({}, "There is no schedule of type None; there are bounded, clocked, crontab, interval, solar."),
         (
             {"type": "crontab"},
             "A schedule of type 'crontab' needs 'expression'; this one has none: {'type': 'crontab'}.",
