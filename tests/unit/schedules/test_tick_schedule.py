@@ -86,7 +86,10 @@ def test_a_pickle_keeps_nowfun_and_leaves_the_app_behind() -> None:
 @pytest.mark.parametrize(
     ("plain", "sentence"),
     [
-        ({"type": "lunar"}, "There is no schedule of type 'lunar'; there are bounded, clocked, crontab, interval, solar."),
+        (
+            {"type": "lunar"},
+            "There is no schedule of type 'lunar'; there are bounded, clocked, crontab, interval, solar.",
+        ),
         ({}, "There is no schedule of type None; there are bounded, clocked, crontab, interval, solar."),
         (
             {"type": "crontab"},
