@@ -22,6 +22,7 @@ def own_keys(database: int = DATABASE, **options: object) -> Iterator[str]:
     prefix = f"test-{uuid.uuid4().hex}-"
     yield f"{url}?{urlencode({'global_keyprefix': prefix, **options})}"
     with redis.Redis.from_url(url) as client:
-        leftovers = [*client.scan_iter(f"{prefix}*", 1000), *client.scan_iter(f"celeriac.result.{{{prefix}*", 1000)]
+        beside = (f"celeriac.{kind}.{{{prefix}*" for kind in ("result", "holding"))
+        leftovers = [key for pattern in (f"{prefix}*", *beside) for key in client.scan_iter(pattern, 1000)]
         if leftovers:
             client.unlink(*leftovers)

@@ -8,8 +8,10 @@ The promises every engine keeps:
 * A result whose ``store`` returned can be fetched, by every process, until it expires.
 * A stored SUCCESS is final: no later result of that task replaces it (Celery's rule, ``celery/backends/base.py``).
 * A result of an earlier execution never replaces that of a later one, unless it is the first final one.
+* A run is held by one holder at a time, and by nobody once it has ended (``hold``, where ``holds_runs``).
 """
 
+import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -19,7 +21,11 @@ from msgspec import Struct
 from celeriac import states
 from celeriac.brokers.remarks import Remark
 
-__all__ = ["ChordProgress", "ResultBackend", "StoredResult", "may_replace"]
+__all__ = ["ENDED_FOR", "ChordProgress", "Holding", "ResultBackend", "StoredResult", "may_replace"]
+
+#: Seconds for which a store remembers that a run has ended: longer than a second message of it comes later than the
+#: first.
+ENDED_FOR = 3600.0
 
 
 class StoredResult(Struct, frozen=True, kw_only=True, array_like=True):
@@ -61,6 +67,17 @@ class ChordProgress(Struct, frozen=True, kw_only=True):
     documents: tuple[bytes, ...] | None = None
 
 
+class Holding(enum.Enum):
+    """What a store answers to who wants to hold a run."""
+
+    #: It is the asker's, for as long as was asked for.
+    OURS = "ours"
+    #: Somebody else holds it.
+    TAKEN = "taken"
+    #: It has ended: nobody is to begin it any more.
+    ENDED = "ended"
+
+
 class ResultBackend(ABC):
     """One process's way to a store of results. Safe for use by many threads.
 
@@ -71,6 +88,8 @@ class ResultBackend(ABC):
     stores_results: ClassVar[bool] = True
     #: Which engine keeps a timetable where the results are (``timetables.choice``); None: none does.
     timetable_engine: ClassVar[str | None] = None
+    #: Runs are held here (``hold``), and everybody can read their results; False: nobody can tell how far a run is.
+    holds_runs: ClassVar[bool] = False
 
     #: Without passwords: for logs and people.
     url: str
@@ -134,6 +153,22 @@ class ResultBackend(ABC):
         The documents go to the part that completes the chord, as often as it is told: whoever dies between here and
         the body's publishing is run again, and gets them again.
         """
+
+    def hold(self, task_ids: Sequence[str], holder: str, seconds: float) -> dict[str, Holding]:
+        """Hold runs for so many seconds by the store's clock; say of each id whether that was had, in one step each.
+
+        Again before the time is over it goes on. A run has ended if its result is final or ``end_runs`` has said so.
+        ``holder`` is another one for each process. Only where ``holds_runs``.
+        """
+        raise NotImplementedError
+
+    def let_go(self, task_ids: Sequence[str], holder: str) -> None:
+        """Hold these runs no more, so that others can; those that others hold stay theirs. Safe to repeat."""
+        raise NotImplementedError
+
+    def end_runs(self, task_ids: Sequence[str]) -> None:
+        """Remember for ``ENDED_FOR`` seconds that these runs have ended, with a result or without. Safe to repeat."""
+        raise NotImplementedError
 
     @abstractmethod
     def prune(self) -> int:

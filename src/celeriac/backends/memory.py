@@ -4,12 +4,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
 
-from celeriac.backends.base import ChordProgress, ResultBackend, StoredResult, may_replace
+from celeriac.backends.base import ENDED_FOR, ChordProgress, Holding, ResultBackend, StoredResult, may_replace
 from celeriac.brokers.base import Broker
 
 __all__ = ["MemoryBackend", "Shelf"]
@@ -36,6 +36,8 @@ class Shelf:
         self.results: dict[str, tuple[float, StoredResult]] = {}
         self.groups: dict[str, tuple[float, bytes]] = {}
         self.chords: dict[str, _Chord] = {}
+        #: Until when runs are held, and by whom; None: they have ended.
+        self.holdings: dict[str, tuple[float, str | None]] = {}
 
 
 _shelves: dict[str, Shelf] = {}
@@ -43,6 +45,8 @@ _shelves: dict[str, Shelf] = {}
 
 class MemoryBackend(ResultBackend):
     """Everybody in this process who uses the same URL sees the same results, unless it is given a shelf."""
+
+    holds_runs: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -130,6 +134,20 @@ class MemoryBackend(ResultBackend):
                 return ChordProgress(count=count)
             return ChordProgress(count=count, documents=tuple(document for _, document in sorted(chord.parts.items())))
 
+    def hold(self, task_ids: Sequence[str], holder: str, seconds: float) -> dict[str, Holding]:
+        with self._shelf.changed:
+            return {task_id: self._hold_one(task_id, holder, seconds) for task_id in task_ids}
+
+    def let_go(self, task_ids: Sequence[str], holder: str) -> None:
+        with self._shelf.changed:
+            for task_id in task_ids:
+                if self._shelf.holdings.get(task_id, (0.0, None))[1] == holder:
+                    del self._shelf.holdings[task_id]
+
+    def end_runs(self, task_ids: Sequence[str]) -> None:
+        with self._shelf.changed:
+            self._shelf.holdings.update(dict.fromkeys(task_ids, (_expiry(ENDED_FOR), None)))
+
     def prune(self) -> int:
         now = time.monotonic()
         shelf = self._shelf
@@ -137,6 +155,7 @@ class MemoryBackend(ResultBackend):
             expired = [task_id for task_id, (expires_at, _) in shelf.results.items() if expires_at <= now]
             for task_id in expired:
                 del shelf.results[task_id]
+            shelf.holdings = {task_id: held for task_id, held in shelf.holdings.items() if held[0] > now}
             shelf.groups = {group_id: kept for group_id, kept in shelf.groups.items() if kept[0] > now}
             shelf.chords = {group_id: chord for group_id, chord in shelf.chords.items() if chord.expires_at > now}
         return len(expired)
@@ -144,6 +163,17 @@ class MemoryBackend(ResultBackend):
     def _find(self, task_id: str) -> StoredResult | None:
         expires_at, result = self._shelf.results.get(task_id, (0.0, None))
         return result if expires_at > time.monotonic() else None
+
+    def _hold_one(self, task_id: str, holder: str, seconds: float) -> Holding:
+        until, held_by = self._shelf.holdings.get(task_id, (0.0, holder))
+        result = self._find(task_id)
+        is_held = until > time.monotonic()
+        if (result is not None and result.ready) or (is_held and held_by is None):
+            return Holding.ENDED
+        if is_held and held_by != holder:
+            return Holding.TAKEN
+        self._shelf.holdings[task_id] = (_expiry(seconds), holder)
+        return Holding.OURS
 
     def _store_one(self, result: StoredResult) -> bool:
         there = self._find(result.task_id)

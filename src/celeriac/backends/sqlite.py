@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from celeriac.backends.base import ChordProgress, ResultBackend, StoredResult
+from celeriac.backends.base import ChordProgress, Holding, ResultBackend, StoredResult
 from celeriac.brokers.base import Broker
 from celeriac.exceptions import BackendError, BackendGetMetaError, BackendStoreError
 from celeriac.sqlite.database import Database
 from celeriac.sqlite.group_commit import Transaction
+from celeriac.sqlite.holdings import end_runs, hold_runs, let_go_of_runs
 from celeriac.sqlite.location import Location
 from celeriac.sqlite.queries import QUERIES
 from celeriac.sqlite.results import prune_results, read_results, store_results
@@ -28,6 +29,7 @@ class SqliteBackend(ResultBackend, SqliteEngine):
     """Keeps results in a file. With a broker that uses the same file it shares that broker's connections."""
 
     timetable_engine: ClassVar[str | None] = "sqlite"
+    holds_runs: ClassVar[bool] = True
 
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None, broker: Broker | None = None) -> None:
         location = Location.from_url(url, options or {})
@@ -97,6 +99,15 @@ class SqliteBackend(ResultBackend, SqliteEngine):
             return ChordProgress(count=count, documents=tuple(document for (document,) in documents))
 
         return self._write(record)
+
+    def hold(self, task_ids: Sequence[str], holder: str, seconds: float) -> dict[str, Holding]:
+        return self._write(lambda transaction: hold_runs(transaction.connection, task_ids, holder, seconds))
+
+    def let_go(self, task_ids: Sequence[str], holder: str) -> None:
+        self._write(lambda transaction: let_go_of_runs(transaction.connection, task_ids, holder))
+
+    def end_runs(self, task_ids: Sequence[str]) -> None:
+        self._write(lambda transaction: end_runs(transaction.connection, task_ids))
 
     def prune(self) -> int:
         total = 0

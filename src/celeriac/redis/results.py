@@ -16,6 +16,7 @@ from celeriac.protocol.compression import decompress
 from celeriac.redis.packing import Argument
 
 __all__ = [
+    "holding_key",
     "is_readable",
     "label_key",
     "read_foreign",
@@ -49,7 +50,12 @@ def result_key(prefix: str, task_id: str) -> bytes:
 
 def label_key(key: bytes) -> bytes:
     """Return the key of what stands beside a document that is not readable; in a Cluster on the same node."""
-    return b"celeriac.result." + (key if b"{" in key else b"{" + key + b"}")
+    return b"celeriac.result." + _beside(key)
+
+
+def holding_key(key: bytes) -> bytes:
+    """Return the key that says who holds the run with this result; in a Cluster on the same node."""
+    return b"celeriac.holding." + _beside(key)
 
 
 def is_readable(document: bytes) -> bool:
@@ -96,6 +102,11 @@ def read_foreign(task_id: str, document: bytes, label: Sequence[bytes | None]) -
         content_encoding=encoding.decode(),
         execution=int(execution or 0),
     )
+
+
+def _beside(key: bytes) -> bytes:
+    """Return what puts another key into the slot of this one."""
+    return key if b"{" in key else b"{" + key + b"}"
 
 
 def _guess(task_id: str, document: bytes) -> StoredResult:

@@ -1,4 +1,4 @@
-"""The statements of ``queries.sql`` and ``queries_timetable.sql``, by name, and those that make the tables."""
+"""The statements of ``queries*.sql``, by name, and those that make the tables."""
 
 import re
 from importlib import resources
@@ -24,6 +24,6 @@ def _parse(text: str) -> dict[str, str]:
 
 #: The statements that make an empty file a celeriac database, step by step: a file of an older version has taken the
 #: first of them. So no step ever changes.
-SCHEMA_STEPS = (_read("schema.sql"), _read("schema_timetable.sql"))
+SCHEMA_STEPS = (_read("schema.sql"), _read("schema_timetable.sql"), _read("schema_holding.sql"))
 #: Every other statement.
-QUERIES = _parse(_read("queries.sql") + _read("queries_timetable.sql"))
+QUERIES = _parse(_read("queries.sql") + _read("queries_timetable.sql") + _read("queries_holding.sql"))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from celeriac.backends.base import StoredResult
 from celeriac.sqlite.group_commit import Transaction
+from celeriac.sqlite.holdings import prune_holdings
 from celeriac.sqlite.queries import QUERIES
 
 __all__ = ["prune_results", "read_results", "store_results"]
@@ -47,9 +48,10 @@ def read_results(rows: Iterable[tuple[str, str, bytes, str, str, int]]) -> dict[
 
 
 def prune_results(connection: sqlite3.Connection, limit: int) -> int:
-    """Drop up to ``limit`` results that have expired, and all such groups and chords; return how many results."""
+    """Drop up to ``limit`` results that have expired, and such holdings, groups and chords; return how many results."""
     now = time.time()
     count = connection.execute(QUERIES["prune_results"], (now, limit)).rowcount
+    prune_holdings(connection, limit)
     connection.execute(QUERIES["prune_groups"], (now,))
     connection.execute(QUERIES["prune_chord_parts"], (now,))
     connection.execute(QUERIES["prune_chords"], (now,))

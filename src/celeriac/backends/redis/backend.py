@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from celeriac.backends.base import ChordProgress, ResultBackend, StoredResult
+from celeriac.backends.base import ENDED_FOR, ChordProgress, Holding, ResultBackend, StoredResult
 from celeriac.backends.redis.fetching import Fetching
 from celeriac.backends.redis.waits import Waits
 from celeriac.brokers.base import Broker
@@ -14,7 +14,7 @@ from celeriac.redis.examination import examine
 from celeriac.redis.location import Location
 from celeriac.redis.opening import server_at
 from celeriac.redis.packing import Argument, Command, Reply, ScriptCall
-from celeriac.redis.results import label_key, result_arguments, result_key, result_prefix
+from celeriac.redis.results import holding_key, label_key, result_arguments, result_key, result_prefix
 from celeriac.redis.scripts import load_script
 
 __all__ = ["RedisBackend"]
@@ -25,12 +25,17 @@ _TIMEOUT: Final = 10.0
 _CHUNK: Final = 500
 _STORE = load_script("celeriac.backends.redis", "store_results")
 _CHORD_PART = load_script("celeriac.backends.redis", "chord_part")
+_HOLD = load_script("celeriac.backends.redis", "hold")
+_LET_GO = load_script("celeriac.backends.redis", "let_go")
+#: What the script answers, from 1.
+_HOLDINGS = (Holding.OURS, Holding.TAKEN, Holding.ENDED)
 
 
 class RedisBackend(ResultBackend):
     """Celery reads and writes the same results; what celeriac adds, it does not see."""
 
     timetable_engine: ClassVar[str | None] = "redis"
+    holds_runs: ClassVar[bool] = True
 
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None, broker: Broker | None = None) -> None:
         self.location = Location.from_url(url, options or {})
@@ -99,6 +104,30 @@ class RedisBackend(ResultBackend):
             return ChordProgress(count=count)
         documents = sorted(zip(map(int, parts[::2]), parts[1::2], strict=True))
         return ChordProgress(count=count, documents=tuple(document for _, document in documents))
+
+    def hold(self, task_ids: Sequence[str], holder: str, seconds: float) -> dict[str, Holding]:
+        keys = [result_key(self.prefix, task_id) for task_id in task_ids]
+        groups = [group for place in self._server.same_place(keys) for group in _chunks(place)]
+        calls: list[tuple[bytes, Command]] = []
+        for group in groups:
+            results = [keys[position] for position in group]
+            script = ScriptCall(_HOLD, [*results, *map(holding_key, results)], [holder, _milliseconds(seconds)])
+            calls.append((results[0], script))
+        replies = self._scatter(calls)
+        return {
+            task_ids[position]: _HOLDINGS[number - 1]
+            for group, reply in zip(groups, replies, strict=True)
+            for position, number in zip(group, reply, strict=True)
+        }
+
+    def let_go(self, task_ids: Sequence[str], holder: str) -> None:
+        keys = [holding_key(result_key(self.prefix, task_id)) for task_id in task_ids]
+        groups = [group for place in self._server.same_place(keys) for group in _chunks(place)]
+        self._scatter([(keys[group[0]], ScriptCall(_LET_GO, [keys[at] for at in group], [holder])) for group in groups])
+
+    def end_runs(self, task_ids: Sequence[str]) -> None:
+        keys = [holding_key(result_key(self.prefix, task_id)) for task_id in task_ids]
+        self._scatter([(key, (b"SET", key, b"", b"PX", _milliseconds(ENDED_FOR))) for key in keys], BackendStoreError)
 
     def prune(self) -> int:
         """Return 0: the server drops what has expired."""
