@@ -230,7 +230,7 @@ class Beat:
 
     def _run(self, entry: ScheduleEntry, due: float, now: float) -> PlannedRun:
         task_id = run_id(self._timetable.namespace(), entry.name, due)
-        message = message_of_run(self._app, entry, run_id=task_id, due=due)
+        message = message_of_run(self._app, entry, run_id=task_id, due=due, once=not self._timetable.publishes)
         reason = RunReason.SCHEDULED if now - due <= GRACE else RunReason.MISSED
         return PlannedRun(id=task_id, due=due, message=message, reason=reason)
 

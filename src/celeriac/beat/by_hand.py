@@ -22,7 +22,7 @@ def run_by_hand(app: "Celeriac", timetable: Timetable, name: str) -> str | None:
     if state is None:
         return None
     task_id, now = uuid(), timetable.now()
-    message = message_of_run(app, state.entry, run_id=task_id, due=now)
+    message = message_of_run(app, state.entry, run_id=task_id, due=now, once=not timetable.publishes)
     app.publisher.declare([message])
     if not timetable.run_by_hand(name, PlannedRun(id=task_id, due=now, message=message, reason=RunReason.BY_HAND)):
         return None

@@ -15,11 +15,14 @@ __all__ = ["message_of_run"]
 
 #: Celery's name (django-celery-beat's header) for the entry, and ours for the moment.
 _ENTRY, _DUE = "periodic_task_name", "celeriac-due"
+#: For its node: another message with this id may be there, so it is to ask before it runs.
+_ONCE = "celeriac-once"
 
 
-def message_of_run(app: "Celeriac", entry: ScheduleEntry, *, run_id: str, due: float) -> Message:
+def message_of_run(app: "Celeriac", entry: ScheduleEntry, *, run_id: str, due: float, once: bool) -> Message:
     """Return the message of an entry's run at a due moment; the task id is the run's.
 
+    ``once``: it may be published twice, and its node is to see to it that it runs once.
     Raises what ``Task.apply_async`` raises for arguments and options that cannot be.
     """
     options: dict[str, Any] = dict(entry.options)
@@ -33,4 +36,5 @@ def message_of_run(app: "Celeriac", entry: ScheduleEntry, *, run_id: str, due: f
     if task is not None:
         options = task.call_options(args, kwargs, options)
     message = app.publisher.message(entry.task, args, kwargs, options, task=task)
-    return replace(message, headers={**message.headers, _DUE: datetime.fromtimestamp(due, UTC).isoformat()})
+    headers = {**message.headers, _DUE: datetime.fromtimestamp(due, UTC).isoformat()}
+    return replace(message, headers={**headers, _ONCE: True} if once else headers)

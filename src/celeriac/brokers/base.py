@@ -125,6 +125,9 @@ class Settlement(Struct, frozen=True, kw_only=True):
     replacement: Message | None = None
     #: For ``REJECT``: one sentence, kept with the dead letter.
     reason: str = ""
+    #: A run that is held in the result store (``ResultBackend.hold``): with ``ACK`` and ``REJECT`` it has ended there
+    #: before the message is gone. Only where results are kept apart, as only there a message can be there twice.
+    run: str | None = None
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):

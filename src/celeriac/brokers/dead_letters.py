@@ -10,11 +10,11 @@ from celeriac.protocol.message import HeadHeaders, Message
 
 __all__ = ["Label", "read_label", "revived"]
 
-#: What a crash count is kept under; a person's retry begins with none.
-_CRASH_HEADERS = tuple(
+#: What a person's retry begins without: a crash count, and the question whether the run has ended, as it has.
+_LEFT_OUT = tuple(
     name
     for field, name in zip(HeadHeaders.__struct_fields__, HeadHeaders.__struct_encode_fields__, strict=True)
-    if field in {"crashes", "suspect"}
+    if field in {"crashes", "suspect", "once"}
 )
 
 
@@ -49,8 +49,8 @@ def revived(envelope: bytes) -> tuple[bytes, Message | None]:
         message = envelopes.decode(envelope)
     except UnreadableMessage:
         return envelope, None
-    if any(name in message.headers for name in _CRASH_HEADERS):
-        for name in _CRASH_HEADERS:
+    if any(name in message.headers for name in _LEFT_OUT):
+        for name in _LEFT_OUT:
             message.headers.pop(name, None)
         envelope = envelopes.encode(message)
     return envelope, message

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Sequence
 
 from celeriac.backends.base import ResultBackend
-from celeriac.brokers.base import Settlement
+from celeriac.brokers.base import Outcome, Settlement
 from celeriac.protocol.message import Message
 
-__all__ = ["settle_in_order"]
+__all__ = ["ended_runs", "settle_in_order"]
+
+#: Those after which the message does not come again.
+_FOR_GOOD = frozenset({Outcome.ACK, Outcome.REJECT})
 
 
 def settle_in_order(
@@ -34,9 +37,17 @@ def settle_in_order(
     stored = [settlement.result for settlement in ours if settlement.result is not None]
     if stored and results is not None:
         results.store(stored)
+    runs = ended_runs(ours)
+    if runs and results is not None:
+        results.end_runs(runs)
     refused = end(ours)
     confirmed.difference_update(settlement.delivery.tag for settlement in ours)
     if len(ours) == len(settlements):
         return refused
     accepted = {id(settlement) for settlement in ours} - {id(settlement) for settlement in refused}
     return [settlement for settlement in settlements if id(settlement) not in accepted]
+
+
+def ended_runs(settlements: Sequence[Settlement]) -> list[str]:
+    """Return the runs, of those that are held, that these settlements end."""
+    return [each.run for each in settlements if each.run is not None and each.outcome in _FOR_GOOD]

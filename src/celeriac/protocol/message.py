@@ -54,6 +54,8 @@ class HeadHeaders(Struct, frozen=True, kw_only=True):
     crashes: Any = field(name="celeriac-crashes", default=0)
     #: It was running in a child that died, beside others: it runs alone until the culprit is known.
     suspect: Any = field(name="celeriac-suspect", default=False)
+    #: Another message with its id may be there: it begins when its node holds the id in the result store.
+    once: Any = field(name="celeriac-once", default=False)
 
 
 class MessageHead(Struct, frozen=True, kw_only=True, array_like=True):

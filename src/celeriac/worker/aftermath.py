@@ -108,6 +108,7 @@ def _replace(assignment: Assignment, *, crashes: int, suspect: bool) -> Settleme
         delivery=assignment.delivery,
         outcome=Outcome.REPLACE,
         replacement=msgspec.structs.replace(message, headers=headers, not_before=None),
+        run=assignment.run,
     )
 
 

@@ -38,17 +38,26 @@ class Assignment(Struct, frozen=True, kw_only=True):
     suspect: bool = False
     #: Set: it does not run, but ends like this.
     verdict: Verdict | None = None
+    #: It runs only while its id is held in the result store (``Runs``).
+    once: bool = False
+
+    @property
+    def run(self) -> str | None:
+        """What of it is held (``Settlement.run``)."""
+        return self.task_id if self.once else None
 
     def with_verdict(self, verdict: Verdict) -> "Assignment":
         """Return it with its end decided; it may be reported by any child, beside others."""
         return structs.replace(self, verdict=verdict, suspect=False)
 
 
-def assign(delivery: Delivery, tasks: dict[str, TaskFacts], *, has_async_lanes: bool = True) -> Assignment:
+def assign(
+    delivery: Delivery, tasks: dict[str, TaskFacts], *, has_async_lanes: bool = True, holds_runs: bool = False
+) -> Assignment:
     """Read a delivery's head; raises ``UnreadableMessage``.
 
     ``has_async_lanes`` is False when the children have none: the app had no ``async def`` task when the node began. One
-    that has come with a reload runs in a ``def`` slot.
+    that has come with a reload runs in a ``def`` slot. ``holds_runs`` is what the result store can.
     """
     head = envelope.decode_head(delivery.envelope)
     name, task_id = head.task_name, head.id
@@ -67,6 +76,7 @@ def assign(delivery: Delivery, tasks: dict[str, TaskFacts], *, has_async_lanes: 
         reject_on_worker_lost=facts.reject_on_worker_lost if facts is not None else None,
         crashes=crashes,
         suspect=bool(head.headers.suspect),
+        once=holds_runs and bool(head.headers.once),
     )
 
 

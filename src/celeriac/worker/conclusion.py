@@ -28,6 +28,7 @@ def settlement(assignment: Assignment, done: Done) -> Settlement:
         follow_ups=done.follow_ups,
         replacement=done.replacement,
         reason=reason,
+        run=assignment.run,
     )
 
 
@@ -57,7 +58,9 @@ def hopeless(assignment: Assignment, error: BaseException, *, lifetime: float | 
         execution=assignment.delivery.execution,
         reply_to=_reply_to(assignment),
     )
-    return Settlement(delivery=assignment.delivery, outcome=Outcome.REJECT, result=result, reason=str(error))
+    return Settlement(
+        delivery=assignment.delivery, outcome=Outcome.REJECT, result=result, reason=str(error), run=assignment.run
+    )
 
 
 def _reply_to(assignment: Assignment) -> str | None:

@@ -102,6 +102,8 @@ class Intake:
         self._wanted = 0
         #: Called in the consumer thread when the broker has given all that it has, before the main thread is woken.
         self.on_arrivals: Callable[[], None] = _leave_to_the_main_thread
+        #: Called in the consumer thread with runs (``Settlement.run``) whose deliveries are settled.
+        self.on_settled_runs: Callable[[list[str]], None] | None = None
         self._stopping = False
         #: Until when a broker that is away is tried while stopping (monotonic).
         self._patient_until = 0.0
@@ -157,11 +159,11 @@ class Intake:
                 self._keeps.extend(keeps)
             self._wake()
 
-    def ack_first(self, deliveries: Sequence[Delivery]) -> None:
+    def ack_first(self, acks: Sequence[Settlement]) -> None:
         """Have deliveries acked; each comes back by ``collect`` when it is done, and may run then."""
-        if deliveries:
+        if acks:
             with self._lock:
-                self._acks_first.extend(Settlement(delivery=each, outcome=Outcome.ACK) for each in deliveries)
+                self._acks_first.extend(acks)
             self._wake()
 
     def collect(self) -> Arrivals:
@@ -295,6 +297,7 @@ class Intake:
                 for settlement in batch:
                     lost = id(settlement.delivery) in refused
                     (self._not_acked if lost else self._acked).append(settlement.delivery)
+            self._tell_runs(batch)
             self._notify()
         while self._keeps or self._settlements:
             # STARTED results are among the keeps, and must not come after what ended the task: the ends that come in
@@ -324,6 +327,7 @@ class Intake:
                 return
             self._settle_as_dead(consumer, settlements[0], error)
             return
+        self._tell_runs(settlements)
         for settlement in refused:
             logger.warning(
                 "Refused the end of delivery %s from queue %s: another worker has taken it since.",
@@ -341,13 +345,20 @@ class Intake:
             reason = "Its end could not be stored; the worker's log says why."
             logger.error("A delivery could not be settled as it ended; it is kept as a dead letter.", exc_info=error)
             result = None
-        dead = Settlement(delivery=settlement.delivery, outcome=Outcome.REJECT, reason=reason, result=result)
+        dead = Settlement(
+            delivery=settlement.delivery, outcome=Outcome.REJECT, reason=reason, result=result, run=settlement.run
+        )
         try:
             consumer.settle([dead])
+            self._tell_runs([dead])
         except OperationalError:
             raise
         except Exception:
             logger.exception("Nor could it be kept as a dead letter: it comes back when this node's lease ends.")
+
+    def _tell_runs(self, settlements: Sequence[Settlement]) -> None:
+        if self.on_settled_runs is not None:
+            self.on_settled_runs([each.run for each in settlements if each.run is not None])
 
     def _keep_batch(self, keeps: Sequence[Keep]) -> None:
         try:

@@ -29,6 +29,7 @@ from celeriac.worker.node import Node
 from celeriac.worker.options import EXECUTORS, ChildBoot, NodeOptions, Reload, WorkerOptions
 from celeriac.worker.process_log import set_up_node_log
 from celeriac.worker.reload import CodeWatcher, code_folders
+from celeriac.worker.runs import Runs
 from celeriac.worker.status import Status
 
 __all__ = ["node_name", "run_worker"]
@@ -169,7 +170,7 @@ class _Plan:
             ahead_limit=max(0, multiplier - 1) * slots if multiplier else None,
         )
 
-    def node(self, hostname: str) -> NodeOptions:
+    def node(self, hostname: str, *, holds_runs: bool) -> NodeOptions:
         settings = self.facts.settings
         timeout = self.setting(self.options.shutdown_timeout, "worker_shutdown_timeout")
         return NodeOptions(
@@ -180,6 +181,7 @@ class _Plan:
             result_lifetime=settings.get("result_expires"),
             watches_memory=bool(self.crew().max_memory_per_child),
             reloads=self.reloads,
+            holds_runs=holds_runs,
         )
 
 
@@ -219,10 +221,11 @@ def _assemble(
         boot, executor=plan.executor, slots=crew_options.slots, async_slots=crew_options.async_slots, name="child"
     )
     node = Node(
-        plan.node(hostname),
+        plan.node(hostname, holds_runs=backend.holds_runs),
         loop=loop,
         app_link=app_link,
         intake=intake,
+        runs=Runs(backend, lease=settings["worker_lease"]),
         crew=Crew(spawner, loop, child_boot, crew_options),
         status=status,
     )

@@ -38,6 +38,7 @@ from celeriac.worker.loop import Loop
 from celeriac.worker.options import NodeOptions
 from celeriac.worker.pace import Pace
 from celeriac.worker.renewal import Renewal
+from celeriac.worker.runs import Runs
 from celeriac.worker.status import Status
 
 __all__ = ["Node"]
@@ -69,12 +70,21 @@ class Node:
     """One worker node, made of connected parts by ``worker.main``. ``run`` returns when it has ended."""
 
     def __init__(
-        self, options: NodeOptions, *, loop: Loop, app_link: AppLink, intake: Intake, crew: Crew, status: Status
+        self,
+        options: NodeOptions,
+        *,
+        loop: Loop,
+        app_link: AppLink,
+        intake: Intake,
+        runs: Runs,
+        crew: Crew,
+        status: Status,
     ) -> None:
         self._options = options
         self._loop = loop
         self._app_link = app_link
         self._intake = intake
+        self._runs = runs
         self._crew = crew
         self._status = status
         self._pace = Pace()
@@ -106,6 +116,7 @@ class Node:
         self._os_signals.install()
         self._loop.watch(self._os_signals.fileno(), self._on_os_signals)
         self._loop.watch(self._intake.fileno(), lambda: self._take_in(self._intake.collect()))
+        self._loop.watch(self._runs.fileno(), self._take_answers)
         self._app_link.watch(self._loop)
         self._intake.start()
         try:
@@ -178,19 +189,19 @@ class Node:
         if self._dispatcher.waiting_count:
             self._send(self._dispatcher.place(children, now))
         if self._phase is _Phase.RUNNING:
-            self._intake.want(self._dispatcher.demand(children, now))
+            self._intake.want(max(0, self._dispatcher.demand(children, now) - self._runs.asked))
             self._give_back_the_blocked(now)
 
     def _send(self, placements: Sequence[Placement[Child]]) -> None:
         by_lane: dict[tuple[Child, LaneKind], list[Placement[Child]]] = defaultdict(list)
-        acks: list[Delivery] = []
+        acks: list[Settlement] = []
         for placement in placements:
-            delivery = placement.assignment.delivery
-            was_pending = self._early_acks.is_pending(delivery)
+            assignment = placement.assignment
+            was_pending = self._early_acks.is_pending(assignment.delivery)
             if not self._early_acks.must_wait(placement):
-                by_lane[placement.workplace, placement.assignment.lane].append(placement)
+                by_lane[placement.workplace, assignment.lane].append(placement)
             elif not was_pending:
-                acks.append(delivery)
+                acks.append(_settlement(assignment, Outcome.ACK))
         for (child, lane), batch in by_lane.items():
             self._give(child, lane, batch)
         self._intake.ack_first(acks)
@@ -212,10 +223,10 @@ class Node:
             self._give_back(self._dispatcher.withdraw(lambda each: self._is_movable(each) and not each.suspect))
 
     def _give_back_waiting(self) -> None:
-        self._give_back(self._dispatcher.withdraw(self._is_movable))
+        self._give_back([*self._dispatcher.withdraw(self._is_movable), *self._runs.withdraw()])
 
     def _give_back(self, withdrawn: Sequence[Assignment]) -> None:
-        self._intake.settle([Settlement(delivery=each.delivery, outcome=Outcome.REQUEUE) for each in withdrawn])
+        self._intake.settle([_settlement(each, Outcome.REQUEUE) for each in withdrawn])
 
     def _is_movable(self, assignment: Assignment) -> bool:
         return assignment.verdict is None and not self._early_acks.holds(assignment)
@@ -258,11 +269,32 @@ class Node:
 
     def _accept(self, delivery: Delivery) -> None:
         try:
-            tasks = self._app_link.facts.tasks
-            self._dispatcher.add(assign(delivery, tasks, has_async_lanes=self._options.runs_async))
+            assignment = assign(
+                delivery,
+                self._app_link.facts.tasks,
+                has_async_lanes=self._options.runs_async,
+                holds_runs=self._options.holds_runs,
+            )
         except UnreadableMessage as error:
             logger.error("A message from queue %s is kept as a dead letter. %s", delivery.queue, error)
             self._intake.settle([Settlement(delivery=delivery, outcome=Outcome.REJECT, reason=str(error))])
+            return
+        if assignment.once:
+            # From now on it is of interest to somebody.
+            self._intake.on_settled_runs = self._runs.note_settled
+            self._runs.ask(assignment)
+        else:
+            self._dispatcher.add(assignment)
+
+    def _take_answers(self) -> None:
+        answers = self._runs.collect()
+        for assignment in answers.to_run:
+            self._dispatcher.add(assignment)
+        for assignment in answers.ended:
+            logger.info("Run %s[%s] has ended already and does not run.", assignment.task_name, assignment.task_id)
+        self._intake.settle([_settlement(each, Outcome.ACK) for each in answers.ended])
+        if self._phase is not _Phase.RUNNING:
+            self._give_back_waiting()
 
     def _on_frames(self, child: Child, frames: list[Frame]) -> None:
         now = time.monotonic()
@@ -391,9 +423,14 @@ class Node:
             self._tell_hopeless(assignment)
         if not self._intake.stop(_INTAKE_PATIENCE):
             logger.error("The broker did not answer; what was not settled comes back when this node's lease ends.")
+        self._runs.close()
         self._crew.close()
         self._app_link.announce("worker_shutdown")
         self._app_link.close()
         self._os_signals.restore()
         self._loop.close()
         logger.info("%s has stopped.", self._options.hostname)
+
+
+def _settlement(assignment: Assignment, outcome: Outcome) -> Settlement:
+    return Settlement(delivery=assignment.delivery, outcome=outcome, run=assignment.run)

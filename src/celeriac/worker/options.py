@@ -106,3 +106,5 @@ class NodeOptions:
     watches_memory: bool
     #: Settings that only a new worker can use make the node end, for another to be made.
     reloads: bool
+    #: What the result backend can (``ResultBackend.holds_runs``).
+    holds_runs: bool

@@ -14,6 +14,7 @@ from celeriac.brokers.redis.publisher import is_wrong_kind
 from celeriac.brokers.redis.publishing import Placed, Places
 from celeriac.brokers.redis.record import SCRIPTS
 from celeriac.brokers.redis.shard import Shard
+from celeriac.brokers.settling import ended_runs
 from celeriac.exceptions import MessageRefused
 from celeriac.protocol.message import Message
 from celeriac.redis.errors import RedisRefused, RedisUnavailable
@@ -118,6 +119,9 @@ class Settling:
             if apart:
                 self._publish_apart([message for each in apart for message in each.follow_ups])
                 self._published.update(str(each.delivery.tag) for each in apart)
+        runs = ended_runs(settlements)
+        if runs and self._results is not None:
+            self._results.end_runs(runs)
 
     def _end(self, settlements: list[Settlement]) -> list[Settlement]:
         back = [settlement for settlement in settlements if settlement.outcome is Outcome.REQUEUE]

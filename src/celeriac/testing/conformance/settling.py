@@ -2,6 +2,7 @@
 
 import time
 
+from celeriac.backends.base import Holding
 from celeriac.backends.disabled import DisabledBackend
 from celeriac.backends.memory import MemoryBackend
 from celeriac.brokers.base import Outcome, Settlement
@@ -48,6 +49,20 @@ class Settling(BrokerHarness):
             tags.append(delivery.tag)
             self.settle(consumer, delivery, outcome)
         assert len(set(tags)) == 4
+
+    def test_a_run_that_is_held_has_ended_with_its_delivery_where_results_are_apart(self) -> None:
+        results = self.keep(BackendThatFails(f"memory://{id(self)}-apart"))
+        results.is_away = False
+        if self.broker.shares_store_with(results):
+            return
+        self.publish(4)
+        consumer = self.consumer(results=results)
+        outcomes = (Outcome.ACK, Outcome.REJECT, Outcome.REQUEUE, Outcome.REPLACE)
+        for outcome, delivery in zip(outcomes, self.receive(consumer, 4), strict=True):
+            replacement = self.message() if outcome is Outcome.REPLACE else None
+            self.settle(consumer, delivery, outcome, run=outcome.value, replacement=replacement)
+        held = results.hold([outcome.value for outcome in outcomes], "one", 60.0)
+        assert list(held.values()) == [Holding.ENDED, Holding.ENDED, Holding.OURS, Holding.OURS]
 
     def test_a_rejected_message_becomes_a_dead_letter(self) -> None:
         [message] = self.publish()
