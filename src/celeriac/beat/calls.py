@@ -19,7 +19,7 @@ _ENTRY, _DUE = "periodic_task_name", "celeriac-due"
 _ONCE = "celeriac-once"
 
 
-def message_of_run(app: "Celeriac", entry: ScheduleEntry, *, run_id: str, due: float, once: bool) -> Message:
+def message_of_run(app: "Celeriac", entry: ScheduleEntry, *, run_id: str, due: float, once: bool = False) -> Message:
     """Return the message of an entry's run at a due moment; the task id is the run's.
 
     ``once``: it may be published twice, and its node is to see to it that it runs once.
