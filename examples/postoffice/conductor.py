@@ -91,7 +91,10 @@ class Demo:
             self._program(
                 "smtp", "smtp_server.py", "--port", str(smtp_port), "--mailbox", mailbox, outlives_others=True
             ),
-            self._program("worker", "-m", "celeriac", "-A", "postoffice", "worker", "--concurrency", concurrency),
+            # With --beat it publishes what is due, too: no other process is needed for that.
+            self._program(
+                "worker", "-m", "celeriac", "-A", "postoffice", "worker", "--beat", "--concurrency", concurrency
+            ),
             self._program("site", "manage.py", "runserver", "--noreload", _address(self._options.host, port)),
         )
 

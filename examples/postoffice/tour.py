@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from mailbox import Maildir
 from pathlib import Path
 from typing import NoReturn
 
@@ -39,6 +40,9 @@ from walk import Album, StepFailed, Traveller, Walk
 #: Seconds that the demo has to open, and to close.
 PATIENCE = 60.0
 
+#: Of a day by the demo's clock: the walks wait for two a traveller.
+DAY_SECONDS = "6"
+
 #: Who walks: each step is done in both languages, at both widths and in both schemes; once without a mouse.
 TRAVELLERS = (
     Traveller("desktop, English", language="en", width=1100, height=900),
@@ -54,12 +58,13 @@ ONLOOKERS = (
 
 
 @contextlib.contextmanager
-def open_demo(broker: str) -> Iterator[str]:
-    """Start a demo; its address. It is closed at the end, and leaves no queue on a server."""
+def open_demo(broker: str) -> Iterator[tuple[str, Path]]:
+    """Start a demo; its address and its mailbox. It is closed at the end, and leaves nothing on a server."""
     with tempfile.TemporaryDirectory(prefix="postoffice-tour-") as name, without_its_queue(broker, Path(name)):
         command = [sys.executable, str(HERE / "demo.py"), "--directory", name, "--broker", broker]
         command += ["--port", str(free_port()), "--smtp-port", str(free_port()), "--concurrency", "4"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("CELERI", "CELERY"))}
+        environment["POSTOFFICE_DAY_SECONDS"] = DAY_SECONDS
         demo = subprocess.Popen(
             command,
             env=environment,
@@ -77,7 +82,7 @@ def open_demo(broker: str) -> Iterator[str]:
             address = re.search(r"The post office is open:?\s+(http://\S+)", "".join(lines))
             if address is None:
                 sys.exit(f"The demo did not open within {PATIENCE:g} s:\n{''.join(lines)}")
-            yield address[1]
+            yield address[1], Path(name, "mailbox")
         finally:
             demo.send_signal(signal.SIGINT)
             try:
@@ -89,11 +94,20 @@ def open_demo(broker: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def without_its_queue(broker: str, directory: Path) -> Iterator[None]:
-    """Delete the queue of the demo in this directory at the end, if a server has it."""
+    """Delete the queue of the demo in this directory at the end, if a server has it, and its keys."""
     yield
-    if broker:
-        with contextlib.closing(broker_from_url(broker)) as opened:
-            opened.delete(queue_of(directory.resolve()))
+    if not broker:
+        return
+    queue = queue_of(directory.resolve())
+    if broker.startswith(("redis://", "rediss://")) and "global_keyprefix" not in broker:
+        from redis import Redis
+
+        with Redis.from_url(broker) as client:
+            for key in client.scan_iter(f"{queue}:*"):
+                client.delete(key)
+        return
+    with contextlib.closing(broker_from_url(broker)) as opened:
+        opened.delete(queue)
 
 
 def read(demo: subprocess.Popen[str], lines: list[str], opened: threading.Event) -> None:
@@ -122,6 +136,7 @@ def take_a_short_tour(browser: Browser, address: str, album: Album) -> None:
         walk.try_experiments()
         walk.cancel_an_import()
         walk.look_inside()
+        walk.watch_every_day()
 
 
 def take_the_tour(browser: Browser, address: str, album: Album) -> None:
@@ -133,6 +148,7 @@ def take_the_tour(browser: Browser, address: str, album: Album) -> None:
             walk.try_experiments()
             walk.cancel_an_import()
             walk.look_inside()
+            walk.watch_every_day()
     with Walk.begin(browser, address, KEYBOARD, album) as walk:
         walk.do_everything_with_the_keyboard()
     with Walk.begin(browser, address, WITHOUT_SCRIPT, album) as walk:
@@ -141,6 +157,14 @@ def take_the_tour(browser: Browser, address: str, album: Album) -> None:
         with Walk.begin(browser, address, traveller, album) as walk:
             walk.choose_language()
             walk.look_around()
+
+
+def look_into_the_mailbox(mailbox: Path) -> None:
+    """See that the post has the reports. Raises ``StepFailed``."""
+    subjects = [str(letter["Subject"]) for letter in Maildir(mailbox)]
+    if not any(subject.startswith("Daily report of ") for subject in subjects):
+        raise StepFailed(f"There is no daily report in the mailbox; there are {len(subjects)} other letters.")
+    print("  ✓ the daily reports are in the mailbox", flush=True)
 
 
 def find_browser() -> str:
@@ -165,13 +189,17 @@ def main() -> NoReturn:
     album = Album(options.screenshots)
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
-        address = options.address or stack.enter_context(open_demo(options.broker))
+        address, mailbox = (
+            (options.address, None) if options.address else stack.enter_context(open_demo(options.broker))
+        )
         engine = stack.enter_context(sync_playwright())
         # The browser opens nothing but this site; in a container it often may not have a sandbox.
         browser = engine.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         stack.callback(browser.close)
         try:
             (take_a_short_tour if options.short else take_the_tour)(browser, address, album)
+            if mailbox is not None:
+                look_into_the_mailbox(mailbox)
         except StepFailed as failure:
             print(f"✗ {failure}", flush=True)
             sys.exit(1)

@@ -36,6 +36,12 @@ TEXTS = {
         "inside": "Code and message",
         "protocol": "Celery's message protocol, version 2",
         "news": "All letters are done: 9 sent, 1 failed.",
+        "daily": "What happens every day",
+        "at seven": "every day at 07:00",
+        "by schedule": "by schedule",
+        "by hand": "by hand",
+        "paused": "paused",
+        "mailed": "sent",
     },
     "ru": {
         "title": "Десять писем, два пути",
@@ -57,6 +63,12 @@ TEXTS = {
         "inside": "Код и сообщение",
         "protocol": "протокол сообщений Celery версии 2",
         "news": "С письмами закончено: отправлено: 9, не отправлено: 1.",
+        "daily": "Что происходит каждый день",
+        "at seven": "каждый день в 07:00",
+        "by schedule": "по расписанию",
+        "by hand": "вручную",
+        "paused": "на паузе",
+        "mailed": "отправлено",
     },
 }
 
@@ -286,6 +298,52 @@ class Walk:
         self.picture("inside")
         self.done("the code and the message are shown")
 
+    def watch_every_day(self) -> None:
+        self._step = "watching what happens every day"
+        self.go("/daily/")
+        self.sees(self.page.locator("h1"), "daily")
+        self.sees(self.page.locator("#report"), "at seven")
+        self.see_countdown_fall()
+        rest = self.page.locator("#sessions-rest-button")
+        self.press(rest)
+        self.sees(self.page.locator("#sessions-next"), "paused")
+        self.press(self.page.locator("#make-sessions"))
+        count = self.page.locator("#sessions-count")
+        expect(count).to_have_text("500")
+        self.done("there are 500 expired sessions, while nobody clears them")
+        newest = self.page.locator("#reports tbody tr a").first
+        earlier = newest.get_attribute("id") if newest.count() else ""
+        self.press(rest)
+        expect(count).to_have_text("0")
+        self.sees(self.page.locator("#sessions-runs"), "by schedule")
+        self.done("they are gone by themselves")
+        expect(newest).not_to_have_attribute("id", earlier or "")
+        self.sees(self.page.locator("#reports tbody tr").first, "mailed")
+        self.sees(self.page.locator("#report-runs"), "by schedule")
+        self.done("a report has come by itself, and was mailed")
+        self.press(self.page.locator("#report-run"))
+        self.sees(self.page.locator("#report-runs"), "by hand")
+        self.fits()
+        self.picture("daily")
+        self.done("one is written now")
+        self.press(self.page.locator("#report-runs a").first)
+        self.sees(self.page.locator("#messages"), "protocol")
+        expect(self.page.locator("pre.code").first).to_contain_text("def write_report")
+        self.fits()
+
+    def see_countdown_fall(self) -> None:
+        self.page.wait_for_function(
+            """() => {
+                const [seconds] = document.querySelector("#report-next .countdown").textContent.match(/\\d+/) ?? [];
+                const has_fallen = window.before > Number(seconds);
+                window.before = Number(seconds);
+                return has_fallen;
+            }"""
+        )
+        hour = self.page.locator("[data-hour]").inner_text()
+        expect(self.page.locator("[data-hour]")).not_to_have_text(hour)
+        self.done("the clock goes and the countdown falls")
+
     def look_around(self) -> None:
         self._step = "looking around"
         self.fits()
@@ -301,6 +359,10 @@ class Walk:
         self.sees(self.page.locator("h1"), "experiments")
         self.fits()
         self.picture("experiments")
+        self.go("/daily/")
+        self.sees(self.page.locator("h1"), "daily")
+        self.fits()
+        self.picture("daily")
         self.done("everything fits")
 
     def do_everything_with_the_keyboard(self) -> None:
@@ -337,6 +399,16 @@ class Walk:
         self.page.keyboard.press("Enter")
         self.sees(self.page.locator("#messages"), "protocol")
         self.done("the code and the message are reached")
+        self.reach(self.page.locator('nav a[href="/daily/"]'))
+        self.page.keyboard.press("Enter")
+        self.sees(self.page.locator("h1"), "daily")
+        self.reach(self.page.locator("#sessions-rest-button"))
+        self.page.keyboard.press("Enter")
+        self.sees(self.page.locator("#sessions-next"), "paused")
+        self.require(self.is_focused(self.page.locator("#sessions-rest-button")), "the focus is lost")
+        self.page.keyboard.press("Enter")
+        expect(self.page.locator("#sessions-next [data-due]")).to_be_visible()
+        self.done("an entry is paused and resumed, and the focus stays")
 
     def reach(self, target: Locator) -> None:
         """Press Tab until the target has the focus, and shows it."""
@@ -366,4 +438,7 @@ class Walk:
             self.press(self.page.locator("#import-start button"))
         self.press(self.page.locator("#import-cancel-button"))
         self.sees(self.state("import"), "cancelled")
+        self.go("/daily/")
+        self.press(self.page.locator("#sessions-run"))
+        self.sees(self.page.locator("#sessions-runs"), "by hand")
         self.done("the buttons work, and the page reloads itself")

@@ -39,6 +39,8 @@ class RunningDemo:
         self.lines: list[str] = []
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("CELERI", "CELERY"))}
         environment.pop("DJANGO_SETTINGS_MODULE", None)
+        # Nothing happens by itself while tests count letters, unless a test wants short days.
+        environment["POSTOFFICE_DAY_SECONDS"] = "86400"
         self.process = subprocess.Popen(
             [sys.executable, "demo.py", "--directory", str(directory), *options],
             cwd=POSTOFFICE,
@@ -54,9 +56,10 @@ class RunningDemo:
         self.address = ""
 
     @classmethod
-    def open(cls, directory: Path, *options: str) -> Self:
+    def open(cls, directory: Path, *options: str, **more_environment: str) -> Self:
         """Start it and wait until it shows its address."""
-        demo = cls(directory, "--port", str(free_port()), "--smtp-port", str(free_port()), *options)
+        ports = "--port", str(free_port()), "--smtp-port", str(free_port())
+        demo = cls(directory, *ports, *options, **more_environment)
         demo.wait_for_address()
         return demo
 
@@ -101,17 +104,22 @@ class RunningDemo:
 
     def send(self, way: str, *, difficult: bool = False, as_json: bool = True) -> Any:
         """Press a button: what the script on the page gets, or the page that a browser without script shows."""
+        fields = {"difficult": "on"} if difficult else {}
+        text = self.press(f"send/{way}/", **fields, accept="application/json" if as_json else "text/html")
+        return json.loads(text) if as_json else text
+
+    def press(self, path: str, *, accept: str = "text/html", **fields: str) -> str:
+        """Press the button that leads to this address; what is answered."""
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.page())
         assert token
-        fields = {"csrfmiddlewaretoken": token[1]} | ({"difficult": "on"} if difficult else {})
         request = urllib.request.Request(
-            urllib.parse.urljoin(self.address, f"send/{way}/"),
-            data=urllib.parse.urlencode(fields).encode(),
-            headers={"Accept": "application/json" if as_json else "text/html"},
+            urllib.parse.urljoin(self.address, path),
+            data=urllib.parse.urlencode({"csrfmiddlewaretoken": token[1]} | fields).encode(),
+            headers={"Accept": accept},
         )
         with self._opener.open(request, timeout=PATIENCE) as answer:
-            text = answer.read().decode()
-        return json.loads(text) if as_json else text
+            text: str = answer.read().decode()
+            return text
 
     def states(self) -> list[str]:
         """The states of the newest ten letters, in the order of the page."""
@@ -125,6 +133,11 @@ class RunningDemo:
     def letters_kept(self) -> list[str]:
         """The Message-ID of every letter the SMTP server took."""
         return [letter["Message-ID"] for letter in mailbox.Maildir(self.directory / "mailbox")]
+
+    def reports_kept(self) -> list[str]:
+        """The texts of the daily reports among them."""
+        kept = mailbox.Maildir(self.directory / "mailbox")
+        return [str(letter.get_payload()) for letter in kept if letter["Subject"].startswith("Daily report")]
 
     # Its processes.
 

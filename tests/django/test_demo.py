@@ -111,6 +111,27 @@ def test_output_is_marked_with_the_name_of_who_says_it(demo: RunningDemo) -> Non
         assert re.search(rf"^{name} +\|", demo.output, re.MULTILINE), demo.output
 
 
+def test_every_day_a_report_is_written_and_mailed_and_expired_sessions_go_by_themselves(tmp_path: Path) -> None:
+    running = RunningDemo.open(tmp_path / "state", POSTOFFICE_DAY_SECONDS="4")
+    try:
+        wait_until(lambda: 'id="sessions"' in running.page("daily/"), "the scheduler to be there")
+        running.press("daily/sessions/pause/")
+        running.press("daily/sessions/make/")
+        assert '<span class="number" id="sessions-count">500</span>' in running.page("daily/")
+        running.press("daily/sessions/resume/")
+        wait_until(lambda: 'id="sessions-count">0<' in running.page("daily/"), "the expired sessions to be cleared")
+        wait_until(lambda: len(running.reports_kept()) > 1, "two reports in the mailbox")
+        page = running.page("daily/")
+        assert "by schedule" in page
+        assert "by hand" not in page
+        newest = re.search(r'id="inside-[^"]+" href="(/tasks/[^"]+/)"', page)
+        assert newest
+        assert "celeriac-due" in running.page(newest[1])
+    finally:
+        running.close()
+    assert "letters sent      0" in running.reports_kept()[0]
+
+
 def test_two_demos_at_once_keep_apart(demo: RunningDemo, start: Start) -> None:
     second = start()
     kept = len(demo.letters_kept())

@@ -37,9 +37,10 @@ def test_the_tour_is_walked_to_its_end_in_both_languages_at_both_widths_and_with
     positions = [tour.stdout.index(f"{traveller}:") for traveller in TRAVELLERS]
     assert positions == sorted(positions)
     assert "✗" not in tour.stdout
+    assert "the daily reports are in the mailbox" in tour.stdout
     assert {path.name for path in tmp_path.iterdir()} >= {
         f"{page}-{traveller}.png"
-        for page in ("letters", "experiments")
+        for page in ("letters", "experiments", "daily")
         for traveller in ("desktop-en", "phone-ru-dark", "phone-en", "desktop-ru-dark")
     }
 

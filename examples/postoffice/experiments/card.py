@@ -7,10 +7,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from celeriac import states
 from experiments.catalogue import Experiment
 from experiments.models import Event, Run
-from insight.task_report import TaskReport
+from insight.task_report import STAGES, TaskReport
 from letters.correspondence import PEOPLE
 
 
@@ -43,22 +42,14 @@ class Card(NamedTuple):
     @property
     def state(self) -> str:
         """One of waiting, running, done, failed, stopped."""
-        if self.report is None or self.report.state in {states.FAILURE, "?"}:
+        if self.report is None:
             return "failed"
-        if self.report.state == states.SUCCESS:
-            return "stopped" if self.progress.get("cancelled") else "done"
-        return "waiting" if self.report.state == states.PENDING else "running"
+        return "stopped" if self.report.stage == "done" and self.progress.get("cancelled") else self.report.stage
 
     @property
     def state_text(self) -> str:
         """The same in words."""
-        return {
-            "waiting": _("waiting for a worker"),
-            "running": _("running"),
-            "done": _("done"),
-            "failed": _("error"),
-            "stopped": _("cancelled"),
-        }[self.state]
+        return _("cancelled") if self.state == "stopped" else str(STAGES[self.state])
 
     @property
     def events(self) -> list[Event]:

@@ -19,6 +19,13 @@ _EXPLANATIONS = {
     states.REVOKED: _("It was called off."),
 }
 
+STAGES = {
+    "waiting": _("waiting for a worker"),
+    "running": _("running"),
+    "done": _("done"),
+    "failed": _("error"),
+}
+
 
 class TaskReport(NamedTuple):
     """State, and result or traceback, as the result store has them."""
@@ -53,6 +60,20 @@ class TaskReport(NamedTuple):
     def is_ready(self) -> bool:
         """Whether nothing more will happen, or nothing can be known."""
         return self.state in states.READY_STATES or self.state == "?"
+
+    @property
+    def stage(self) -> str:
+        """One of waiting, running, done, failed."""
+        if self.state in {states.FAILURE, "?"}:
+            return "failed"
+        if self.state == states.SUCCESS:
+            return "done"
+        return "waiting" if self.state == states.PENDING else "running"
+
+    @property
+    def stage_text(self) -> str:
+        """The same in words."""
+        return str(STAGES[self.stage])
 
     @property
     def result(self) -> str | None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import django
 
+from celeriac.schedules import crontab
+from daily.demo_time import DemoDays
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 #: Where this instance keeps its databases. Two demos at once have a directory each: see demo.py.
@@ -19,10 +22,12 @@ SECRET_KEY = "an example that listens on this machine only; a real site keeps it
 ALLOWED_HOSTS = os.environ.get("POSTOFFICE_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 
 INSTALLED_APPS = [
+    "django.contrib.sessions",
     "django.contrib.staticfiles",
     "celeriac.django",  # (c)
     "letters",
     "experiments",
+    "daily",
     "insight",
 ]
 
@@ -39,8 +44,30 @@ CELERIAC = {
     # RabbitMQ keeps no results.
     "result_backend": FILE if MESSAGES.startswith(("amqp", "pyamqp")) else MESSAGES,
 }
-if "POSTOFFICE_QUEUE" in os.environ:
-    CELERIAC["task_default_queue"] = os.environ["POSTOFFICE_QUEUE"]
+if QUEUE := os.environ.get("POSTOFFICE_QUEUE"):
+    CELERIAC["task_default_queue"] = QUEUE
+    if MESSAGES.startswith("redis") and "global_keyprefix" not in MESSAGES:
+        # And a timetable each.
+        CELERIAC["broker_transport_options"] = {"global_keyprefix": f"{QUEUE}:"}
+        CELERIAC["result_backend_transport_options"] = {"global_keyprefix": f"{QUEUE}:"}
+
+# (c) Expired results, old dead letters and expired sessions are tidied up once a day.
+CELERIAC["beat_housekeeping"] = True
+
+# A day of this site's own clock, in seconds: nobody wants to wait for tomorrow to see that.
+DAY_SECONDS = int(os.environ.get("POSTOFFICE_DAY_SECONDS", "60"))
+# (c) Tasks on a schedule. In a site of your own "schedule" is the crontab alone; DemoDays reads it on the clock above.
+# The second entry takes the place of the one that beat_housekeeping has added.
+CELERIAC["beat_schedule"] = {
+    "daily report": {
+        "task": "daily.tasks.write_report",
+        "schedule": DemoDays(crontab(hour=7, minute=0)),
+    },
+    "celeriac.django.tasks.clearsessions": {
+        "task": "celeriac.django.tasks.clearsessions",
+        "schedule": DemoDays(crontab(hour=3, minute=10)),
+    },
+}
 
 DATABASES = {
     "default": {
@@ -60,7 +87,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SMTP_HOST = os.environ.get("POSTOFFICE_SMTP_HOST", "127.0.0.1")
 SMTP_PORT = int(os.environ.get("POSTOFFICE_SMTP_PORT", "8025"))
 SMTP_TIMEOUT = 30  # seconds
-DEFAULT_FROM_EMAIL = "post.office@example.com"
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = "post.office@example.com"
+EMAIL_SUBJECT_PREFIX = ""
+# The daily report goes to them. Before Django 6 each is a pair of name and address.
+ADMINS = ["postmaster@example.com"] if django.VERSION >= (6, 0) else [("Postmaster", "postmaster@example.com")]
 if django.VERSION >= (6, 1):
     MAILERS = {
         "default": {

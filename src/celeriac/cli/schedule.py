@@ -9,9 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 
 import click
 
-from celeriac.beat.by_hand import run_by_hand
 from celeriac.beat.forecast import ComingRun, merged_runs
-from celeriac.beat.planning import first_due
 from celeriac.cli import exit_codes
 from celeriac.cli.failures import Failure
 from celeriac.cli.output import duration, hint, iso, print_json
@@ -95,7 +93,7 @@ def run_now(session: Session, name: str) -> None:
     entries = TimetableEntries(session)
     session.broker()
     try:
-        task_id = run_by_hand(entries.app, entries.timetable, name)
+        task_id = entries.tasks.run_now(name)
     except (TypeError, ValueError, LookupError) as error:
         # What the API says of arguments and options that do not fit.
         raise Failure(f"{name!r} cannot be run. {error}", exit_code=exit_codes.MISUSED) from error
@@ -139,7 +137,7 @@ def resume_entry(session: Session, name: str) -> None:
         return
     if view.schedule is None:
         raise Failure(f"{name!r} cannot be resumed from here. {view.problem}", exit_code=exit_codes.MISUSED)
-    if not entries.timetable.resume(name, first_due(view.schedule, entries.now)):
+    if not entries.tasks.resume(name):
         raise entries.unknown(name)
     click.echo(f"{name!r} goes on. Its next run: {entries.find(name).condition(entries.app.timezone)}.")
 
@@ -153,7 +151,7 @@ def history(session: Session, name: str, limit: int, as_json: bool) -> None:
     """Show the last runs of an entry, the newest first, and what became of them."""
     entries = TimetableEntries(session)
     entries.find(name)
-    records = entries.timetable.history(name, limit)
+    records = entries.tasks.history(name, limit)
     backend = entries.app.backend
     states = dict(backend.states([record.id for record in records])) if backend.stores_results and records else {}
     if as_json:
@@ -211,7 +209,7 @@ def _row(view: EntryView, zone: tzinfo) -> list[str]:
     return [
         view.name,
         state.entry.task,
-        view.sentence,
+        view.describe(),
         facts["next_run"] or "",
         view.condition(zone),
         facts["last_run"] or "",
@@ -232,7 +230,7 @@ def _print_for_person(views: Sequence[EntryView], zone: tzinfo) -> None:
         color = "yellow" if view.is_paused or not state.entry.enabled else "green"
         click.echo(f"{click.style(view.name, bold=True)}  {click.style(view.condition(zone), fg=color)}{moment}")
         facts = f"{view.facts()}; from {state.entry.source}"
-        for line in (view.sentence, state.entry.task, facts):
+        for line in (view.describe(), state.entry.task, facts):
             text = textwrap.fill(line, width, initial_indent="  ", subsequent_indent="  ")
             click.echo(click.style(text, dim=True) if line is facts else text)
         click.echo()

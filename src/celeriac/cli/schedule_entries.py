@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Iterator
 
 from celeriac.app.periodic import code_entries
+from celeriac.beat.periodic_tasks import PeriodicTask, PeriodicTasks
 from celeriac.beat.planning import first_due
-from celeriac.beat.schedules_of_entries import SchedulesOfEntries
 from celeriac.cli import exit_codes
 from celeriac.cli.failures import Failure
 from celeriac.cli.output import count_of
@@ -17,8 +17,6 @@ from celeriac.timetables.base import EntryState, Order, Timetable
 
 __all__ = ["CodeEntries", "TimetableEntries"]
 
-#: Entries that are read in one go.
-_PAGE = 1000
 #: Names among which one is looked for that is like the one that was written.
 _SEARCHED = 10_000
 
@@ -31,12 +29,7 @@ class TimetableEntries:
         self.app = session.app(tasks=session.names_app)
         self.timetable: Timetable = session.timetable()
         self.now = self.timetable.now()
-        self._schedules = SchedulesOfEntries()
-        try:
-            self._in_code = code_entries(self.app)
-        except ImproperlyConfigured:
-            self._in_code = []  # the doctor says so; here it only means that own classes are not known
-        self._schedules.learn({each.entry.name: each.schedule for each in self._in_code})
+        self.tasks = PeriodicTasks(self.app, self.timetable)
 
     def count(self) -> int:
         """Return how many there are."""
@@ -44,21 +37,18 @@ class TimetableEntries:
 
     def some(self, limit: int, order: Order = "next") -> list[EntryView]:
         """Return some of them."""
-        return [self._view(state) for state in self.timetable.entries(0, limit, order=order)]
+        return [_view(task) for task in self.tasks.some(limit, order=order)]
 
     def all(self) -> Iterator[EntryView]:
         """Yield each of them."""
-        offset = 0
-        while page := self.timetable.entries(offset, _PAGE):
-            yield from map(self._view, page)
-            offset += len(page)
+        return map(_view, self.tasks)
 
     def find(self, name: str) -> EntryView:
         """Return the one of this name; fails with names that are like it."""
-        state = self.timetable.get(name)
-        if state is None:
+        task = self.tasks.get(name)
+        if task is None:
             raise self.unknown(name)
-        return self._view(state)
+        return _view(task)
 
     def unknown(self, name: str) -> Failure:
         """Return what to say of a name that no entry has."""
@@ -69,22 +59,23 @@ class TimetableEntries:
 
     def why_none(self) -> str:
         """Return the sentences for a timetable without entries."""
-        if not self._in_code:
+        in_code = self._in_code()
+        if not in_code:
             return (
                 "The timetable has no entries yet. Write one, such as @app.task(schedule=60.0), and start a scheduler: "
                 f"{self._session.command('beat')}"
             )
         return (
-            f"The timetable has no entries yet. A scheduler adds the {len(self._in_code)} of the code when it starts: "
+            f"The timetable has no entries yet. A scheduler adds the {in_code} of the code when it starts: "
             f"{self._session.command('beat')} (list, next and simulate show them before that with --code.)"
         )
 
-    def _view(self, state: EntryState) -> EntryView:
+    def _in_code(self) -> int:
+        """Return how many entries the code has."""
         try:
-            schedule = self._schedules.of(state)
-        except ImproperlyConfigured as error:
-            return EntryView(state=state, schedule=None, now=self.now, problem=str(error))
-        return EntryView(state=state, schedule=schedule, now=self.now)
+            return len(code_entries(self.app))
+        except ImproperlyConfigured:
+            return 0  # the doctor says so
 
 
 class CodeEntries:
@@ -130,6 +121,10 @@ class CodeEntries:
     def why_none(self) -> str:
         """Return the sentences for code without entries."""
         return "The code has no entries. Write one, such as @app.task(schedule=60.0)."
+
+
+def _view(task: PeriodicTask) -> EntryView:
+    return EntryView(state=task.state, schedule=task.schedule, now=task.now, problem=task.problem)
 
 
 def _unknown(name: str, names: list[str], *, see: str) -> Failure:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
+from celeriac.beat.periodic_tasks import PeriodicTask
 from celeriac.cli.output import ago, count_of, duration, iso
-from celeriac.schedules import BaseSchedule
-from celeriac.timetables.base import FOREVER, EntryState, moment_to_look
+from celeriac.timetables.base import FOREVER
 
 __all__ = ["EntryView", "moment_text"]
 
@@ -17,40 +17,14 @@ _IN_TIME = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntryView:
-    """An entry, with its schedule as far as it can be made here."""
-
-    state: EntryState
-    schedule: BaseSchedule | None
-    #: Unix time of the look, by the timetable's clock.
-    now: float
-    #: Why there is no schedule.
-    problem: str = ""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.state.entry.name
+class EntryView(PeriodicTask):
+    """An entry, and what commands say of it."""
 
     @property
     def look_at(self) -> float:
         """When it runs next; infinite if never."""
-        moment = self._next_moment
+        moment = self.next_moment
         return math.inf if moment is None else moment
-
-    @property
-    def sentence(self) -> str:
-        """When it runs, in words."""
-        plain = self.state.entry.schedule
-        if self.schedule is not None and "says" not in plain:
-            return self.schedule.describe()
-        # Of a class of the user's, which need not be known here.
-        return str(plain.get("says") or plain.get("type"))
-
-    @property
-    def is_paused(self) -> bool:
-        """It rests for now."""
-        return self.state.paused_until is not None and self.state.paused_until > self.now
 
     def condition(self, zone: tzinfo) -> str:
         """Return when it runs next, as a countdown, or why it does not."""
@@ -75,7 +49,7 @@ class EntryView:
     def plain(self) -> dict[str, Any]:
         """Return it for JSON."""
         state, entry = self.state, self.state.entry
-        moment = self._next_moment
+        moment = self.next_moment
         return {
             "name": entry.name,
             "task": entry.task,
@@ -83,7 +57,7 @@ class EntryView:
             "kwargs": dict(entry.kwargs),
             "options": dict(entry.options),
             "schedule": dict(entry.schedule),
-            "description": self.sentence,
+            "description": self.describe(),
             "enabled": entry.enabled,
             "missed_policy": entry.missed,
             "overlap_policy": entry.overlap,
@@ -100,11 +74,6 @@ class EntryView:
             "paused": self.is_paused,
             "paused_until": _iso(state.paused_until) if self.is_paused else None,
         }
-
-    @property
-    def _next_moment(self) -> float | None:
-        state = self.state
-        return moment_to_look(enabled=state.entry.enabled, next_at=state.next_at, paused_until=state.paused_until)
 
     def _facts(self) -> Iterator[str]:
         state = self.state

@@ -1,4 +1,7 @@
-"""`manage.py prepare`: set up the database, and tidy up after a site that was stopped in the middle of a request."""
+"""`manage.py prepare`: what a site needs before it starts.
+
+It sets up the database and the demo's clock, and tidies up after a site that was stopped in the middle of a request.
+"""
 
 from typing import Any
 
@@ -6,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.utils.translation import ngettext
 
+from daily.models import Clock
 from letters.models import Letter
 
 
@@ -14,6 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
+        Clock.set_pace()
         if number := Letter.cut_off_all():
             self.stdout.write(
                 ngettext(

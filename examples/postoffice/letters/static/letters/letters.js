@@ -1,4 +1,4 @@
-// Three things: a page that keeps itself up to date, buttons that do not leave it, and stop-watches.
+// Four things: a page that keeps itself up to date, buttons that do not leave it, stop-watches, and the demo's clock.
 // Without this script the forms work all the same, and a page on which something is under way reloads itself.
 "use strict";
 
@@ -30,6 +30,8 @@ async function look() {
     if (!response.ok) throw new Error(response.statusText);
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     showLocalTimes(fresh);
+    setClock(fresh);
+    showCountdowns(fresh);
     for (const element of document.querySelectorAll("[data-live]")) {
       const newer = fresh.getElementById(element.id);
       if (newer && !element.parentElement?.closest("[data-live]")) update(element, newer);
@@ -90,8 +92,9 @@ document.addEventListener("submit", async (event) => {
   if (event.submitter?.getAttribute("aria-disabled") === "true" || form.hasAttribute("data-sending")) return;
   form.setAttribute("data-sending", "");
   try {
+    const action = event.submitter?.hasAttribute("formaction") ? event.submitter.formAction : form.action;
     // The answer leads to a page that is not needed; `look` asks for this one.
-    await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" });
+    await fetch(action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" });
   } catch {
     // `look` finds out, too, that the site does not answer, and says so.
   } finally {
@@ -160,6 +163,48 @@ for (const form of document.querySelectorAll("form[data-way]")) {
     // Not `disabled`: that would take the keyboard's focus away.
     if (form.querySelector("button").getAttribute("aria-disabled") !== "true") send(form);
   });
+}
+
+// --- The demo's clock, on which a day is short, and what it is until something runs. ---
+
+const clock = document.getElementById("clock");
+let serverAhead = 0; // milliseconds by which the server's clock is ahead of this one
+
+function setClock(root) {
+  const server = root.getElementById("clock");
+  if (server) serverAhead = Number(server.dataset.now) - Date.now();
+}
+
+function showClock() {
+  const { began, showed, daySeconds } = clock.dataset;
+  const elapsed = Date.now() + serverAhead - Number(began);
+  const time = new Date(Number(showed) + (elapsed * 86400) / Number(daySeconds));
+  const date = { weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: "UTC" };
+  clock.querySelector("[data-hour]").textContent = time.toISOString().slice(11, 16);
+  clock.querySelector("[data-date]").textContent = time.toLocaleDateString(clock.dataset.language, date);
+  clock.querySelector("[data-needle]").style.left = `${(time.getTime() % 86400000) / 864000}%`;
+}
+
+// As the server does it.
+function until(seconds) {
+  const { over, inSeconds, inMinutes, inHours } = clock.dataset;
+  if (seconds <= 0) return over;
+  if (seconds < 120) return inSeconds.replace("{number}", seconds);
+  if (seconds < 7200) return inMinutes.replace("{number}", Math.floor(seconds / 60));
+  return inHours.replace("{number}", Math.floor(seconds / 3600));
+}
+
+function showCountdowns(root) {
+  for (const countdown of root.querySelectorAll("[data-due]")) {
+    const words = until(Math.ceil((Number(countdown.dataset.due) - Date.now() - serverAhead) / 1000));
+    if (countdown.textContent !== words) countdown.textContent = words;
+  }
+}
+
+if (clock) {
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  setClock(document);
+  setInterval(() => (showClock(), showCountdowns(document)), calm ? 1000 : 100);
 }
 
 showLocalTimes(document);
