@@ -44,14 +44,31 @@ def test_who_listens_is_rung_whether_the_queue_was_declared_or_not(tmp_path: Pat
     broker.close()
 
 
-def test_one_message_is_one_statement_and_one_question(tmp_path: Path) -> None:
+def test_one_message_is_one_statement(tmp_path: Path) -> None:
     broker = SqliteBroker(f"sqlite:///{tmp_path}/celeriac.sqlite3")
     broker.declare(Queue("letters"))
     asked: list[str] = []
     assert broker.database._writer is not None
     broker.database._writer.set_trace_callback(asked.append)
     broker.publish([message()])
-    assert [statement.split()[0] for statement in asked] == ["INSERT", "SELECT"]
+    assert [statement.split()[0] for statement in asked] == ["INSERT"]
+    broker.close()
+
+
+def test_one_message_rings_all_who_listen_to_its_queue_and_nobody_else(tmp_path: Path) -> None:
+    broker = SqliteBroker(f"sqlite:///{tmp_path}/celeriac.sqlite3")
+    broker.declare(Queue("letters"))
+    first, second, other = (broker.database.make_bell() for _ in range(3))
+    with closing(sqlite3.connect(tmp_path / "celeriac.sqlite3", isolation_level=None)) as connection:
+        for topic, bell in (("queue:letters", first), ("queue:letters", second), ("queue:parcels", other)):
+            connection.execute("INSERT INTO listener (topic, bell) VALUES (?, ?)", (topic, bell.name))
+    for _ in range(2):
+        broker.publish([message()])
+        look_for_yourself = None
+        assert [bell.wait(5.0) for bell in (first, second)] == [look_for_yourself] * 2
+    assert other.drain() == []
+    for bell in (first, second, other):
+        bell.close()
     broker.close()
 
 

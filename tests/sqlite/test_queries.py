@@ -10,7 +10,17 @@ import pytest
 from celeriac.sqlite.queries import QUERIES, SCHEMA_STEPS
 
 #: Tables that never hold many rows, and statements that are about all rows of theirs.
-SMALL_TABLES = {"queue", "counter", "node", "listener", "json_each", "candidate", "sqlite_sequence", "schedule_leader"}
+SMALL_TABLES = {
+    "queue",
+    "counter",
+    "node",
+    "listener",
+    "json_each",
+    "candidate",
+    "found",
+    "sqlite_sequence",
+    "schedule_leader",
+}
 ABOUT_ALL = {
     *("known_bells", "delete_all_dead_letters", "dead_letters", "dead_letters_to_retry", "any_result_waiter"),
     *("entries_by_name", "entries_by_moment", "count_entries"),
@@ -31,6 +41,7 @@ def connection() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:")
     for step in SCHEMA_STEPS:
         connection.executescript(step)
+    connection.create_function("tell", 1, print)
     yield connection
     connection.close()
 
@@ -48,15 +59,23 @@ def test_a_statement_compiles_and_walks_through_no_large_table(connection: sqlit
     for step in plan(connection, QUERIES[name]):
         found = re.match(r"SCAN (?!CONSTANT ROW)(\w+)", step)
         if found and name not in ABOUT_ALL | SELDOM:
-            walks_along_a_partial_index = "message_in_flight" in step
+            walks_along_a_partial_index = "place_in_flight" in step
             assert found[1] in SMALL_TABLES or walks_along_a_partial_index, f"{name}: {step}"
 
 
 @pytest.mark.parametrize(
-    "name", ["first_ready", "peek_ready", "due_entries", "next_look", "pending_runs", "history", "entries_by_name"]
+    "name", ["first_ready", "due_entries", "next_look", "pending_runs", "history", "entries_by_name"]
 )
 def test_the_order_of_what_is_asked_for_often_needs_no_sorting(connection: sqlite3.Connection, name: str) -> None:
     assert not any("TEMP B-TREE" in step for step in plan(connection, QUERIES[name]))
+
+
+@pytest.mark.parametrize("name", ["peek_ready", "peek_delayed"])
+def test_of_what_is_shown_only_the_few_without_a_place_and_those_of_the_page_are_sorted(
+    connection: sqlite3.Connection, name: str
+) -> None:
+    steps = plan(connection, QUERIES[name])
+    assert not any("TEMP B-TREE" in step for step in steps[steps.index("LEFT") : steps.index("RIGHT")])
 
 
 def test_every_statement_is_used() -> None:

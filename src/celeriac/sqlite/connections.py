@@ -44,7 +44,11 @@ def connect(location: Location, deadline: float) -> sqlite3.Connection:
             _pragma(connection, f"synchronous = {location.synchronous}")
             _pragma(connection, f"wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             _pragma(connection, f"journal_size_limit = {_LOG_LIMIT}")
-            _pragma(connection, "cache_size = -8000")
+            # More was never quicker, not with a million results; each connection would come to have it.
+            _pragma(connection, "cache_size = -2000")
+            # Zeros over what is deleted, as some systems' SQLite is made to write, only where a page is written anyway:
+            # else a large message would be written once more when it is gone.
+            _pragma(connection, "secure_delete = FAST")
             # Statements that change many rows keep the old ones aside: not in a file of their own each time.
             _pragma(connection, "temp_store = MEMORY")
         except BaseException:

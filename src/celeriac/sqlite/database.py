@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from celeriac.exceptions import OperationalError
 from celeriac.sqlite.bells import Bell, Ringer, make_directory
@@ -56,6 +56,8 @@ class Database:
         self._reading = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
+        #: What ``write_alone``'s statement has told so far.
+        self._told: list[str] = []
         #: Which file it is, by its own word.
         self._identity: int | None = None
         #: Device and inode of the file that the writer and the reader have open.
@@ -116,27 +118,26 @@ class Database:
         return result
 
     def write_alone(
-        self,
-        statement: str,
-        parameters: Sequence[object],
-        question: str,
-        *about: object,
-        error: type[OperationalError] = OperationalError,
-    ) -> list[tuple[Any, ...]] | None:
-        """Run one statement that is a transaction by itself, if nobody else writes; return the answer to a question.
+        self, statement: str, parameters: Sequence[object], *, error: type[OperationalError] = OperationalError
+    ) -> tuple[int, list[str]] | None:
+        """Run one statement that inserts one row and is a transaction by itself, if nobody else writes.
 
-        It is asked once the statement is committed. None: the statement has changed nothing, or somebody writes, in
-        this process or in another; what is to be written is a matter for ``write`` then. Raises ``error``: nothing is
-        stored then.
+        Returns the number of the row, and with what the statement has called the SQL function ``tell``. None: the
+        statement has changed nothing, or somebody writes, in this process or in another; what is to be written is a
+        matter for ``write`` then. Raises ``error``: nothing is stored then.
         """
         self._notice_fork()
         claim = Claim()
         try:
             writer = self._writer if self._commits.claim(claim) and not self._is_lost else None
-            if writer is None or writer.execute(statement, parameters).rowcount < 1:
+            if writer is None:
+                return None
+            self._told.clear()
+            cursor = writer.execute(statement, parameters)
+            if cursor.rowcount < 1:
                 return None
             self._verify()
-            return _ask(writer, question, about)
+            return cursor.lastrowid or 0, self._told.copy()
         except sqlite3.Error as caught:
             if is_busy(caught):
                 return None
@@ -250,6 +251,8 @@ class Database:
             prepare(connection, self.location.path, deadline)
             (identity,) = patiently(lambda: connection.execute(QUERIES["identity"]).fetchone(), deadline)
             self._writer_inode = self._look()
+            # Not Python code, in which the handler of a signal could raise. It returns None.
+            connection.create_function("tell", 1, self._told.append)
         except BaseException:
             connection.close()
             raise
@@ -337,15 +340,6 @@ class _Explaining:
             raise self._error(explain(caught, self._path)) from caught
         if isinstance(caught, (FileLostError, OperationalError)) and not isinstance(caught, self._error):
             raise self._error(str(caught)) from caught
-
-
-def _ask(connection: sqlite3.Connection, question: str, about: Sequence[object]) -> list[tuple[Any, ...]]:
-    """Return the answer; an empty one, if none is to be had, as what was to be stored is stored."""
-    try:
-        return connection.execute(question, about).fetchall()
-    except sqlite3.Error:
-        logger.warning("Whom to tell of what was stored could not be found out.", exc_info=True)
-        return []
 
 
 def _do_nothing(_: Transaction) -> None:

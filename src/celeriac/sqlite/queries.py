@@ -24,6 +24,6 @@ def _parse(text: str) -> dict[str, str]:
 
 #: The statements that make an empty file a celeriac database, step by step: a file of an older version has taken the
 #: first of them. So no step ever changes.
-SCHEMA_STEPS = (_read("schema.sql"), _read("schema_timetable.sql"), _read("schema_holding.sql"))
+SCHEMA_STEPS = tuple(_read(f"{name}.sql") for name in ("schema", "schema_timetable", "schema_holding", "schema_places"))
 #: Every other statement.
 QUERIES = _parse(_read("queries.sql") + _read("queries_timetable.sql") + _read("queries_holding.sql"))

@@ -23,9 +23,29 @@ DELETE FROM queue WHERE name = ?;
 -- :queue :urgency :not_before :envelope
 INSERT INTO message (queue, urgency, not_before, envelope) VALUES (?, ?, ?, ?);
 
--- name: insert_message_if_declared
--- :urgency :not_before :envelope :queue. Changes nothing if nobody has declared the queue.
-INSERT INTO message (queue, urgency, not_before, envelope) SELECT name, ?, ?, ? FROM queue WHERE name = ?;
+-- name: insert_message_alone
+-- :urgency :not_before :envelope :queue :topic. Changes nothing if nobody has declared the queue. 'tell' gets the bells
+-- of those who listen to the topic, if there are any, and returns null.
+INSERT INTO message (queue, urgency, not_before, envelope)
+SELECT name, ?1, ?2, ?3 FROM queue WHERE name = ?4 AND (
+    NOT EXISTS (SELECT 1 FROM listener WHERE topic = ?5)
+    OR tell((SELECT group_concat(bell) FROM listener WHERE topic = ?5)) IS NULL
+);
+
+-- Messages: their places
+
+-- name: highest_place
+-- Every message above it has no place yet. 0 if there is none.
+SELECT coalesce(max(id), 0) FROM place;
+
+-- name: line_up
+-- :highest_place
+INSERT INTO place (id, queue, urgency, not_before) SELECT id, queue, urgency, not_before FROM message WHERE id > ?;
+
+-- name: any_without_place
+-- :queues (JSON). One row if a message of theirs has no place yet.
+SELECT 1 FROM message
+WHERE id > (SELECT coalesce(max(id), 0) FROM place) AND queue IN (SELECT value FROM json_each(?)) LIMIT 1;
 
 -- Messages: out
 
@@ -33,32 +53,33 @@ INSERT INTO message (queue, urgency, not_before, envelope) SELECT name, ?, ?, ? 
 -- :queues (JSON) :limit. The places, in the array, of the first queues that have a ready message.
 SELECT candidate.key FROM json_each(?) AS candidate
 WHERE EXISTS (
-    SELECT 1 FROM message INDEXED BY message_ready
+    SELECT 1 FROM place INDEXED BY place_ready
     WHERE queue = candidate.value AND node IS NULL AND not_before IS NULL
 ) LIMIT ?;
 
 -- name: next_due
 -- When the first delayed message of the queues (JSON) is due; null if there is none.
 SELECT min((
-    SELECT not_before FROM message INDEXED BY message_delayed
+    SELECT not_before FROM place INDEXED BY place_delayed
     WHERE queue = candidate.value AND node IS NULL AND not_before IS NOT NULL
     ORDER BY not_before LIMIT 1
 )) FROM json_each(?) AS candidate;
 
 -- name: ripen
 -- :queues (JSON) :now :limit. Delayed messages that are due become ready, at their place in the order of arrival.
-UPDATE message SET not_before = NULL WHERE id IN (
-    SELECT message.id FROM json_each(?) AS candidate
-    CROSS JOIN message INDEXED BY message_delayed
-    ON message.queue = candidate.value AND message.node IS NULL AND message.not_before <= ?
+UPDATE place SET not_before = NULL WHERE id IN (
+    SELECT place.id FROM json_each(?) AS candidate
+    CROSS JOIN place INDEXED BY place_delayed
+    ON place.queue = candidate.value AND place.node IS NULL AND place.not_before <= ?
     LIMIT ?
 );
 
 -- name: first_ready
 -- :queue :limit. The next to be delivered.
-SELECT id, urgency, queue, envelope, deliveries FROM message INDEXED BY message_ready
-WHERE queue = ? AND node IS NULL AND not_before IS NULL
-ORDER BY urgency, id LIMIT ?;
+SELECT place.id, place.urgency, place.queue, message.envelope, place.deliveries
+FROM place INDEXED BY place_ready CROSS JOIN message ON message.id = place.id
+WHERE place.queue = ? AND place.node IS NULL AND place.not_before IS NULL
+ORDER BY place.urgency, place.id LIMIT ?;
 
 -- name: next_execution
 UPDATE counter SET value = value + 1 WHERE name = 'execution';
@@ -68,81 +89,98 @@ SELECT value FROM counter WHERE name = 'execution';
 
 -- name: take
 -- :node :execution :ids (JSON)
-UPDATE message SET node = ?, execution = ?, deliveries = deliveries + 1
+UPDATE place SET node = ?, execution = ?, deliveries = deliveries + 1
 WHERE id IN (SELECT value FROM json_each(?));
 
 -- Messages: the end of a delivery
 
 -- name: executions
 -- :ids (JSON). Who took them last.
-SELECT id, execution FROM message WHERE id IN (SELECT value FROM json_each(?));
+SELECT id, execution FROM place WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: delete_messages
--- :ids (JSON)
+-- :ids (JSON). Their places go in the same transaction.
 DELETE FROM message WHERE id IN (SELECT value FROM json_each(?));
 
--- name: delete_taken
+-- name: delete_places
+-- :ids (JSON)
+DELETE FROM place WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: delete_taken_places
 -- :ids (JSON) :execution. Those of them whose last take had this number.
-DELETE FROM message WHERE id IN (SELECT value FROM json_each(?)) AND execution = ?;
+DELETE FROM place WHERE id IN (SELECT value FROM json_each(?)) AND execution = ?;
 
 -- name: requeue
 -- :ids (JSON). Ready again at their old place, which is the head; execution 0 because this delivery has ended.
-UPDATE message SET node = NULL, execution = 0, not_before = NULL WHERE id IN (SELECT value FROM json_each(?));
+UPDATE place SET node = NULL, execution = 0, not_before = NULL WHERE id IN (SELECT value FROM json_each(?));
 
--- name: replace
--- :queue :urgency :not_before :envelope :id
-UPDATE message
-SET queue = ?, urgency = ?, not_before = ?, envelope = ?, node = NULL, execution = 0, deliveries = 0
+-- name: replace_envelope
+-- :envelope :id
+UPDATE message SET envelope = ? WHERE id = ?;
+
+-- name: replace_place
+-- :queue :urgency :not_before :id
+UPDATE place
+SET queue = ?, urgency = ?, not_before = ?, node = NULL, execution = 0, deliveries = 0
 WHERE id = ?;
 
 -- name: give_back
 -- :node. Ready again, but with their execution: until somebody takes one, its old delivery may still be settled.
-UPDATE message SET node = NULL WHERE node = ?;
+UPDATE place SET node = NULL WHERE node = ?;
 
 -- name: queues_in_flight
 -- :node
-SELECT DISTINCT queue FROM message INDEXED BY message_in_flight WHERE node = ?;
+SELECT DISTINCT queue FROM place INDEXED BY place_in_flight WHERE node = ?;
 
 -- Messages: looking
 
 -- name: count_ready
 -- :queue
-SELECT count(*) FROM message INDEXED BY message_ready WHERE queue = ? AND node IS NULL AND not_before IS NULL;
+SELECT count(*) FROM place INDEXED BY place_ready WHERE queue = ? AND node IS NULL AND not_before IS NULL;
 
 -- name: count_delayed
 -- :now :queue. All, and those of them that are due.
-SELECT count(*), count(CASE WHEN not_before <= ? THEN 1 END) FROM message INDEXED BY message_delayed
+SELECT count(*), count(CASE WHEN not_before <= ? THEN 1 END) FROM place INDEXED BY place_delayed
 WHERE queue = ? AND node IS NULL AND not_before IS NOT NULL;
 
 -- name: count_in_flight
 -- :queue
-SELECT count(*) FROM message INDEXED BY message_in_flight WHERE queue = ? AND node IS NOT NULL;
+SELECT count(*) FROM place INDEXED BY place_in_flight WHERE queue = ? AND node IS NOT NULL;
+
+-- name: count_without_place
+-- :now :queue. Those without a place: all, those of them that are delayed, and those of these that are not due.
+SELECT count(*), count(not_before), count(CASE WHEN not_before > ? THEN 1 END) FROM message
+WHERE id > (SELECT coalesce(max(id), 0) FROM place) AND queue = ?;
 
 -- name: peek_ready
--- :queue :limit :offset
-SELECT envelope FROM message INDEXED BY message_ready
-WHERE queue = ? AND node IS NULL AND not_before IS NULL
-ORDER BY urgency, id LIMIT ? OFFSET ?;
+-- :queue :limit :offset. Also those without a place, which are few.
+SELECT message.envelope FROM (
+    SELECT id, urgency FROM place INDEXED BY place_ready
+    WHERE queue = ?1 AND node IS NULL AND not_before IS NULL
+    UNION ALL
+    SELECT id, urgency FROM message
+    WHERE id > (SELECT coalesce(max(id), 0) FROM place) AND queue = ?1 AND not_before IS NULL
+    ORDER BY urgency, id LIMIT ?2 OFFSET ?3
+) AS found CROSS JOIN message ON message.id = found.id ORDER BY found.urgency, found.id;
 
 -- name: peek_delayed
--- :queue :limit :offset
-SELECT envelope FROM message INDEXED BY message_delayed
-WHERE queue = ? AND node IS NULL AND not_before IS NOT NULL
-ORDER BY not_before, id LIMIT ? OFFSET ?;
+-- :queue :limit :offset. Also those without a place.
+SELECT message.envelope FROM (
+    SELECT id, not_before FROM place INDEXED BY place_delayed
+    WHERE queue = ?1 AND node IS NULL AND not_before IS NOT NULL
+    UNION ALL
+    SELECT id, not_before FROM message
+    WHERE id > (SELECT coalesce(max(id), 0) FROM place) AND queue = ?1 AND not_before IS NOT NULL
+    ORDER BY not_before, id LIMIT ?2 OFFSET ?3
+) AS found CROSS JOIN message ON message.id = found.id ORDER BY found.not_before, found.id;
 
--- name: purge_ready
+-- name: first_ready_ids
 -- :queue :limit
-DELETE FROM message WHERE id IN (
-    SELECT id FROM message INDEXED BY message_ready
-    WHERE queue = ? AND node IS NULL AND not_before IS NULL LIMIT ?
-);
+SELECT id FROM place INDEXED BY place_ready WHERE queue = ? AND node IS NULL AND not_before IS NULL LIMIT ?;
 
--- name: purge_delayed
+-- name: first_delayed_ids
 -- :queue :limit
-DELETE FROM message WHERE id IN (
-    SELECT id FROM message INDEXED BY message_delayed
-    WHERE queue = ? AND node IS NULL AND not_before IS NOT NULL LIMIT ?
-);
+SELECT id FROM place INDEXED BY place_delayed WHERE queue = ? AND node IS NULL AND not_before IS NOT NULL LIMIT ?;
 
 -- Dead letters
 
@@ -193,11 +231,11 @@ SELECT id, session, name, lease_until, status FROM node ORDER BY name, id;
 
 -- name: node_with_deliveries
 -- :id. One row if a message is in flight there.
-SELECT 1 FROM message INDEXED BY message_in_flight WHERE node = ? LIMIT 1;
+SELECT 1 FROM place INDEXED BY place_in_flight WHERE node = ? LIMIT 1;
 
 -- name: orphans
 -- Ids that messages are in flight with and that no node has: a row was removed by hand.
-SELECT DISTINCT node FROM message INDEXED BY message_in_flight
+SELECT DISTINCT node FROM place INDEXED BY place_in_flight
 WHERE node IS NOT NULL AND node NOT IN (SELECT id FROM node);
 
 -- name: delete_node

@@ -23,7 +23,15 @@ from celeriac.brokers.base import (
 from celeriac.brokers.dead_letters import revived
 from celeriac.brokers.sqlite.consumer import SqliteConsumer
 from celeriac.brokers.sqlite.envelope_form import EnvelopeForm
-from celeriac.brokers.sqlite.messages import MessageRow, insert_messages, publish_alone, to_row, to_rows
+from celeriac.brokers.sqlite.messages import (
+    MessageRow,
+    delete_messages,
+    insert_messages,
+    line_up,
+    publish_alone,
+    to_row,
+    to_rows,
+)
 from celeriac.brokers.sqlite.session import read_nodes
 from celeriac.brokers.sqlite.subscription import SqliteSubscription, encode_broadcast, send
 from celeriac.exceptions import BrokerUnavailable
@@ -121,11 +129,14 @@ class SqliteBroker(Broker, SqliteEngine):
         return [name for (name,) in self._select("queue_names")]
 
     def size(self, queue: str) -> QueueSize:
+        now = time.time()
+
         def count(connection: sqlite3.Connection) -> QueueSize:
             (ready,) = connection.execute(QUERIES["count_ready"], (queue,)).fetchone()
-            delayed, due = connection.execute(QUERIES["count_delayed"], (time.time(), queue)).fetchone()
+            delayed, due = connection.execute(QUERIES["count_delayed"], (now, queue)).fetchone()
             (in_flight,) = connection.execute(QUERIES["count_in_flight"], (queue,)).fetchone()
-            return QueueSize(ready=ready + due, delayed=delayed - due, in_flight=in_flight)
+            new, _, later = connection.execute(QUERIES["count_without_place"], (now, queue)).fetchone()
+            return QueueSize(ready=ready + due + new - later, delayed=delayed - due + later, in_flight=in_flight)
 
         return self.database.read(count)
 
@@ -134,14 +145,15 @@ class SqliteBroker(Broker, SqliteEngine):
             rows = connection.execute(QUERIES["peek_ready"], (queue, limit, offset)).fetchall()
             if len(rows) < limit:
                 (ready,) = connection.execute(QUERIES["count_ready"], (queue,)).fetchone()
-                rest = (queue, limit - len(rows), max(0, offset - ready))
+                new, delayed, _ = connection.execute(QUERIES["count_without_place"], (0, queue)).fetchone()
+                rest = (queue, limit - len(rows), max(0, offset - (ready + new - delayed)))
                 rows += connection.execute(QUERIES["peek_delayed"], rest).fetchall()
             return rows
 
         return [envelopes.decode(envelope) for (envelope,) in self.database.read(look)]
 
     def purge(self, queue: str) -> int:
-        return self._drop("purge_ready", queue) + self._drop("purge_delayed", queue)
+        return self._drop("first_ready_ids", queue) + self._drop("first_delayed_ids", queue)
 
     def delete(self, queue: str) -> None:
         self.purge(queue)
@@ -202,11 +214,15 @@ class SqliteBroker(Broker, SqliteEngine):
         return self.database.read(lambda connection: connection.execute(QUERIES[query], arguments).fetchall())
 
     def _drop(self, query: str, queue: str) -> int:
+        def drop(transaction: Transaction) -> int:
+            line_up(transaction.connection)
+            numbers = [number for (number,) in transaction.connection.execute(QUERIES[query], (queue, _CHUNK))]
+            delete_messages(transaction.connection, numbers)
+            return len(numbers)
+
         total = 0
         while True:
-            count = self.database.write(
-                lambda transaction: transaction.connection.execute(QUERIES[query], (queue, _CHUNK)).rowcount
-            )
+            count = self.database.write(drop)
             total += count
             if count < _CHUNK:
                 return total

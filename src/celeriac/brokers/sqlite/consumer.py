@@ -9,7 +9,7 @@ from typing import NamedTuple
 from celeriac.backends.base import ResultBackend
 from celeriac.brokers.base import Consumer, Delivery, Settlement
 from celeriac.brokers.settling import settle_in_order
-from celeriac.brokers.sqlite.messages import insert_messages, to_rows
+from celeriac.brokers.sqlite.messages import insert_messages, line_up, to_rows
 from celeriac.brokers.sqlite.session import Session
 from celeriac.brokers.sqlite.settling import Plan, make_delivery, pick_ours
 from celeriac.protocol.message import Message
@@ -86,7 +86,8 @@ class SqliteConsumer(Consumer):
                 if deliveries:
                     self._is_woken = False
                     return deliveries
-                if was_busy:
+                if was_busy or not (self._is_woken or time.monotonic() >= deadline):
+                    # Others were faster, or what came is delayed and the time when it is due can be seen now.
                     continue
             if self._next_due is not None:
                 pause = min(pause, self._next_due - time.time())
@@ -146,6 +147,8 @@ class SqliteConsumer(Consumer):
 
         def look(connection: sqlite3.Connection) -> bool:
             (self._next_due,) = connection.execute(QUERIES["next_due"], (queues,)).fetchone()
+            if connection.execute(QUERIES["any_without_place"], (queues,)).fetchone() is not None:
+                return True
             return connection.execute(QUERIES["ready_queues"], (queues, 1)).fetchone() is not None
 
         has_ready = self._database.read(look)
@@ -157,6 +160,7 @@ class SqliteConsumer(Consumer):
     def _take(self, transaction: Transaction, limit: int) -> list[Delivery]:
         connection = transaction.connection
         self._session.keep_up(transaction)
+        line_up(connection)
         if time.monotonic() >= self._ripen_at:
             connection.execute(QUERIES["ripen"], (json.dumps(self._queues), time.time(), _RIPEN_LIMIT))
             self._ripen_at = time.monotonic() + _RIPEN_INTERVAL

@@ -1,20 +1,35 @@
 """Messages into a transaction."""
 
+import contextlib
+import json
+import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from celeriac.exceptions import BrokerUnavailable
+from celeriac.exceptions import BrokerUnavailable, OperationalError
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol.message import Message
 from celeriac.sqlite.database import Database
 from celeriac.sqlite.group_commit import Transaction
 from celeriac.sqlite.queries import QUERIES
 
-__all__ = ["MessageRow", "insert_messages", "publish_alone", "queue_topic", "ring_queues", "to_row", "to_rows"]
+__all__ = [
+    "MessageRow",
+    "delete_messages",
+    "insert_messages",
+    "line_up",
+    "publish_alone",
+    "queue_topic",
+    "ring_queues",
+    "to_row",
+    "to_rows",
+]
 
-_INSERT = QUERIES["insert_message_if_declared"]
-_LISTENING = QUERIES["listening"]
+#: Messages that are published alone, from one to the next whose publisher gives them all their places: where nobody
+#: takes, whoever counts them has to look at no more than these one by one.
+_LINE_UP_INTERVAL = 1000
+_INSERT_ALONE = QUERIES["insert_message_alone"]
 
 
 class MessageRow(NamedTuple):
@@ -55,6 +70,7 @@ def insert_messages(transaction: Transaction, rows: Sequence[MessageRow], *, own
         connection.execute(QUERIES["insert_message"], rows[0])
     else:
         connection.executemany(QUERIES["insert_message"], rows)
+    line_up(connection)
     for queue in {row.queue for row in rows}:
         # One statement for both questions: another process may have deleted the queue since it was declared.
         for (bell,) in connection.execute(QUERIES["listening_or_undeclared"], (queue_topic(queue), queue)).fetchall():
@@ -64,21 +80,39 @@ def insert_messages(transaction: Transaction, rows: Sequence[MessageRow], *, own
                 transaction.ring(bell)
 
 
+def line_up(connection: sqlite3.Connection) -> None:
+    """Give every message that has no place one, in a transaction."""
+    connection.execute(QUERIES["line_up"], connection.execute(QUERIES["highest_place"]).fetchone())
+
+
+def delete_messages(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """Delete messages and their places, in a transaction."""
+    encoded = json.dumps(numbers)
+    connection.execute(QUERIES["delete_places"], (encoded,))
+    connection.execute(QUERIES["delete_messages"], (encoded,))
+
+
 def publish_alone(database: Database, row: MessageRow) -> bool:
     """Publish one message by one statement; return False if that is not to be had, and nothing is stored.
 
-    Who waits is read after the commit: whoever begins to wait later looks at the queue after that, and finds it there.
+    The message gets no place: whoever takes next gives it one, with the others that have come since.
     """
-    bells = database.write_alone(
-        _INSERT,
-        (row.urgency, row.not_before, row.envelope, row.queue),
-        _LISTENING,
-        queue_topic(row.queue),
-        error=BrokerUnavailable,
-    )
-    if bells:
-        database.ring({bell: () for (bell,) in bells})
-    return bells is not None
+    parameters = (row.urgency, row.not_before, row.envelope, row.queue, queue_topic(row.queue))
+    written = database.write_alone(_INSERT_ALONE, parameters, error=BrokerUnavailable)
+    if written is None:
+        return False
+    number, told = written
+    for bells in told:
+        database.ring(dict.fromkeys(bells.split(","), ()))
+    if number % _LINE_UP_INTERVAL == 0:
+        _line_all_up(database)
+    return True
+
+
+def _line_all_up(database: Database) -> None:
+    """Give every message a place if nobody else writes; if that fails, it is for the next one to do."""
+    with contextlib.suppress(OperationalError):
+        database.write(lambda transaction: line_up(transaction.connection), timeout=0)
 
 
 def ring_queues(transaction: Transaction, queues: Iterable[str], *, own_bell: str = "") -> None:

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 from celeriac.brokers.base import Delivery, Outcome, Settlement
 from celeriac.brokers.dead_letters import read_label
-from celeriac.brokers.sqlite.messages import MessageRow, insert_messages, ring_queues, to_row, to_rows
+from celeriac.brokers.sqlite.messages import (
+    MessageRow,
+    delete_messages,
+    insert_messages,
+    ring_queues,
+    to_row,
+    to_rows,
+)
 from celeriac.sqlite.group_commit import Transaction
 from celeriac.sqlite.queries import QUERIES
 from celeriac.sqlite.results import store_results
@@ -99,11 +106,12 @@ class Plan:
         """Delete the messages if every one is ours still; else delete none and return False."""
         connection.execute("SAVEPOINT acks")
         for execution, numbers in self._acks.items():
-            parameters = (json.dumps(numbers), execution)
-            if connection.execute(QUERIES["delete_taken"], parameters).rowcount != len(numbers):
+            encoded = json.dumps(numbers)
+            if connection.execute(QUERIES["delete_taken_places"], (encoded, execution)).rowcount != len(numbers):
                 connection.execute("ROLLBACK TO acks")
                 connection.execute("RELEASE acks")
                 return False
+            connection.execute(QUERIES["delete_messages"], (encoded,))
         connection.execute("RELEASE acks")
         return True
 
@@ -131,15 +139,16 @@ class Plan:
                 case Outcome.REPLACE:
                     self._replace(transaction, settlement)
         if gone:
-            connection.execute(QUERIES["delete_messages"], (json.dumps(gone),))
+            delete_messages(connection, gone)
         if back:
             connection.execute(QUERIES["requeue"], (json.dumps(back),))
             ring_queues(transaction, back_to, own_bell=self._own_bell)
 
     def _replace(self, transaction: Transaction, settlement: Settlement) -> None:
-        row = self._replacements[id(settlement)]
-        transaction.connection.execute(QUERIES["declare_queue"], (row.queue,))
-        transaction.connection.execute(QUERIES["replace"], (*row, _number(settlement)))
+        row, number, connection = self._replacements[id(settlement)], _number(settlement), transaction.connection
+        connection.execute(QUERIES["declare_queue"], (row.queue,))
+        connection.execute(QUERIES["replace_envelope"], (row.envelope, number))
+        connection.execute(QUERIES["replace_place"], (row.queue, row.urgency, row.not_before, number))
         ring_queues(transaction, (row.queue,), own_bell=self._own_bell)
 
     def _bury(self, connection: sqlite3.Connection, settlement: Settlement) -> None:
