@@ -6,6 +6,7 @@ import pytest
 
 from celeriac.brokers.base import Broker
 from celeriac.protocol.message import Message
+from celeriac.testing.conformance.harness import until
 from tests.cli.conftest import Project, bury, message
 
 
@@ -104,6 +105,30 @@ def test_purged_letters_are_gone(project: Project, broker: Broker):
     assert project.app("dead", "purge", "aaa-1", "--yes").stdout == "Dropped 1 dead letter.\n"
     assert [letter.id for letter in broker.dead_letters()] == ["bbb-2"]
     assert project.app("dead", "purge", "--all", "--yes").stdout == "Dropped 1 dead letter.\n"
+
+
+def test_letters_of_an_age_are_purged_and_younger_ones_stay(project: Project, broker: Broker):
+    bury(broker, message("tasks.a", task_id="aaa-1"))
+    assert project.app("dead", "purge", "--older-than", "1h", "--yes").stdout == "Dropped 0 dead letters.\n"
+    assert len(broker.dead_letters()) == 1
+    until(lambda: project.app("dead", "purge", "--older-than", "0.2s", "-y").stdout == "Dropped 1 dead letter.\n")
+    assert broker.dead_letters() == []
+
+
+def test_letters_are_chosen_by_age_or_by_id(project: Project, broker: Broker):
+    bury(broker, message("tasks.a", task_id="aaa-1"))
+    for words in (("aaa-1",), ("--all",)):
+        result = project.app("dead", "purge", "--older-than", "1s", "--yes", *words)
+        assert (result.exit_code, len(broker.dead_letters())) == (2, 1)
+        assert "Say --older-than alone" in result.stderr
+
+
+@pytest.mark.usefixtures("terminal")
+def test_old_letters_are_asked_for_by_their_moment(project: Project, broker: Broker):
+    bury(broker, message("tasks.a", task_id="aaa-1"))
+    result = project.celeriac("-A", project.name, "dead", "purge", "--older-than", "1d", typed="n\n")
+    assert "Drop all dead letters from before 20" in result.output
+    assert (result.exit_code, len(broker.dead_letters())) == (1, 1)
 
 
 @pytest.mark.parametrize("words", [("retry",), ("purge",), ("retry", "aaa-1", "--all"), ("purge", "aaa-1", "--all")])

@@ -5,15 +5,18 @@ import sys
 import textwrap
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 import click
 
+from celeriac.app.housekeeping import purge_old_dead_letters
 from celeriac.brokers.base import Broker, DeadLetter
 from celeriac.cli import exit_codes
 from celeriac.cli.confirmation import confirm
 from celeriac.cli.dead_letter import describe, plain
 from celeriac.cli.failures import Failure
 from celeriac.cli.output import ago, count_of, iso, print_json
+from celeriac.cli.parameters import DURATION
 from celeriac.cli.session import Session, pass_session
 from celeriac.cli.tables import Column, print_table
 
@@ -82,16 +85,36 @@ def retry_letters(session: Session, letter_ids: tuple[str, ...], everything: boo
 @dead.command("purge")
 @click.argument("letter_ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All dead letters.")
+@click.option(
+    "--older-than",
+    type=DURATION,
+    metavar="DURATION",
+    help="Those that died longer ago than that, as in '30d' or '12h'.",
+)
 @click.option("-y", "--yes", "-f", "--force", is_flag=True, help="Do not ask.")
 @pass_session
-def purge_letters(session: Session, letter_ids: tuple[str, ...], everything: bool, yes: bool) -> None:
+def purge_letters(
+    session: Session, /, letter_ids: tuple[str, ...], everything: bool, older_than: timedelta | None, yes: bool
+) -> None:
     """Drop dead letters for good. The beginning of an id will do."""
+    if older_than is not None:
+        if letter_ids or everything:
+            raise click.UsageError("Say --older-than alone: it chooses by age, and not by id.")
+        _purge_old(session.broker(), older_than, yes=yes)
+        return
     broker = session.broker()
     chosen = _chosen(broker, letter_ids, everything=everything, command="purge")
     if not yes:
         what = "all dead letters" if chosen is None else count_of(len(chosen), "dead letter")
         confirm(f"Drop {what}, for good?", option="--yes")
     click.echo(f"Dropped {count_of(broker.purge_dead_letters(chosen), 'dead letter')}.")
+
+
+def _purge_old(broker: Broker, age: timedelta, *, yes: bool) -> None:
+    died_before = time.time() - age.total_seconds()
+    if not yes:
+        confirm(f"Drop all dead letters from before {iso(died_before)}, for good?", option="--yes")
+    click.echo(f"Dropped {count_of(purge_old_dead_letters(broker, died_before), 'dead letter')}.")
 
 
 def _chosen(broker: Broker, ids: Sequence[str], *, everything: bool, command: str) -> list[str] | None:
