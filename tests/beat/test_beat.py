@@ -20,7 +20,8 @@ from celeriac.run_id import run_id
 from celeriac.schedules import BaseSchedule, crontab, schedstate
 from celeriac.testing.conformance.harness import until
 from celeriac.timetables.base import Timetable
-from tests.beat.schedulers import Published, Schedulers, Stores
+from tests.beat.clockwork import Stores
+from tests.beat.schedulers import Published, Schedulers
 from tests.redis.key_space import own_keys
 
 MAYBE_LATER = crontab(minute=0, hour=0, day_of_month=29, month_of_year=2)
@@ -190,6 +191,23 @@ def test_apps_that_share_a_store_leave_each_others_entries_alone(tmp_path):
             desk.close()
 
 
+def test_of_two_apps_with_an_entry_of_one_name_the_first_keeps_it_and_the_other_runs_the_rest(tmp_path, caplog):
+    url = f"sqlite:///{tmp_path}/queue.sqlite3"
+    desks = [Desk(Stores(url, url), name) for name in ("shop", "library")]
+    try:
+        desks[0].start(clean_up=every(0.3, args=("shop",)))
+        desks[0].await_runs(1, entry="clean_up")
+        desks[1].start(clean_up=every(0.3, args=("library",)), books=every(0.3))
+        desks[1].await_runs(2, entry="books")
+        assert desks[1].timetable.get("clean_up").entry.args == ("shop",)
+        said = [record.getMessage() for record in caplog.records if "'clean_up' does not run" in record.getMessage()]
+        assert len(said) == 1
+        assert "of the source 'code of shop'. Give one of them another name" in said[0]
+    finally:
+        for desk in desks:
+            desk.close()
+
+
 def test_a_run_waits_for_the_end_of_the_one_before_as_its_result_tells(desk):
     desk.start(report=every(0.4, overlap="queue"))
     [first] = desk.await_runs(1)
@@ -288,7 +306,7 @@ def test_a_task_that_other_apps_get_too_runs_by_the_schedule_of_its_own_app_alon
 
 def test_health_is_an_exit_status(tmp_path):
     url = f"sqlite:///{tmp_path}/queue.sqlite3"
-    schedulers = Schedulers(tmp_path, Stores(url, url), entries=1, longest=1)
+    schedulers = Schedulers(tmp_path, Stores(url, url))
     try:
         assert schedulers.health() == (1, "No scheduler runs. Start `celeriac beat`, or a worker with -B.")
         schedulers.start()

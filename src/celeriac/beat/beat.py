@@ -8,7 +8,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
@@ -17,9 +17,9 @@ from celeriac.app.entry_sources import SOURCES, name_of_source
 from celeriac.app.periodic import CodeEntry, source_of
 from celeriac.beat.calls import message_of_run
 from celeriac.beat.planning import GRACE, Plan, first_due, plan
-from celeriac.beat.reconciliation import Reconciler, log_changes
+from celeriac.beat.reconciliation import Reconciler, enumerated, log_changes
 from celeriac.beat.schedules_of_entries import SchedulesOfEntries
-from celeriac.exceptions import ImproperlyConfigured, MessageRefused, OperationalError
+from celeriac.exceptions import BrokerUnavailable, ImproperlyConfigured, MessageRefused, OperationalError
 from celeriac.protocol.message import Message
 from celeriac.run_id import run_id
 from celeriac.schedule_entry import ScheduleEntry
@@ -42,6 +42,8 @@ _TURN = 2.0
 _BATCH = 500
 #: Seconds after which a run that was claimed and may not have been published is published again.
 _PENDING_AGE = 5.0
+#: Seconds after which a claimer that was stopped, or had no processor, leaves its runs to those who publish them again.
+_STALLED = 4.0
 #: Seconds an entry rests that cannot be planned.
 _REST = 60.0
 #: Seconds between two attempts at a store that is away: the first and the longest pause.
@@ -69,10 +71,13 @@ class Beat:
         #: Names of entries that could not be planned, with what was said of it.
         self._told: dict[str, str] = {}
         self._next_republish = 0.0
+        #: The broker has not taken all that was claimed.
+        self._owes = False
+        #: Ids of runs that are published, and still pending in the store.
+        self._unnoted: list[str] = []
 
     def run(self, entries: Sequence[CodeEntry]) -> None:
         """Make these the code's entries, and publish what is due until stopped; a store that is away is waited for."""
-        self._schedules.learn({each.entry.name: each.schedule for each in entries})
         is_synced = False
         pause = _PAUSES[0]
         try:
@@ -85,14 +90,14 @@ class Beat:
                     self._timetable.wait(self.turn())
                 except OperationalError as error:
                     if pause == _PAUSES[0]:
-                        logger.error("The timetable is out of reach; trying again until it is back. %s", error)
+                        logger.error("Nothing can be published; trying again until it can. %s", error)
                     self._leads = False
                     self._reconciler.lead(False)
                     self._stopping.wait(pause)
                     pause = min(_PAUSES[1], pause * 2)
                 else:
                     if pause != _PAUSES[0]:
-                        logger.warning("The timetable is back.")
+                        logger.warning("Runs are published again.")
                     pause = _PAUSES[0]
         finally:
             self._reconciler.close()
@@ -104,32 +109,41 @@ class Beat:
         self._timetable.wake()
 
     def sync(self, entries: Sequence[CodeEntry]) -> None:
-        """Make these the entries of this app's code."""
+        """Make these the entries of this app's code, but for those whose name is another app's; the log names them."""
         schedules = {each.entry.name: each.schedule for each in entries}
         now = self._timetable.now()
 
         def first(entry: ScheduleEntry) -> float | None:
             return first_due(schedules[entry.name], now)
 
-        while True:
-            try:
-                changes = self._timetable.sync(source_of(self._app), [each.entry for each in entries], first)
-                break
-            except ImproperlyConfigured:
-                if not self._takes_over(schedules):
-                    raise
+        source, given = source_of(self._app), [each.entry for each in entries]
+        changes = self._timetable.sync(source, given, first)
+        if self._takes_over(changes.taken):
+            changes = self._timetable.sync(source, given, first)
+        self._schedules.learn({name: schedule for name, schedule in schedules.items() if name not in changes.taken})
+        for name, theirs in changes.taken.items():
+            logger.error(
+                "%r does not run: there is an entry of this name already, of the source %r. Give one of them another "
+                "name, and start this scheduler again.",
+                name,
+                theirs,
+            )
         log_changes(changes, "the timetable")
 
     def turn(self) -> float:
         """Look once; return in how many seconds to look again."""
+        self._note_published()
         leads = self._timetable.lead(self._name, LEASE)
         self._reconciler.lead(leads)
         if leads != self._leads:
             logger.info("This scheduler leads." if leads else "Another scheduler leads; this one stands by.")
             self._leads = leads
         if not leads:
+            # Whoever does publishes what this one has claimed.
+            self._owes = False
             return self._turn
-        self._republish()
+        if self._republish():
+            return 0.0
         due = self._timetable.due(_BATCH)
         looked_at = time.monotonic()
         moments = [due.next_moment, *self._work_off(due)] if due.states else [due.next_moment]
@@ -139,14 +153,16 @@ class Beat:
 
     # Inside.
 
-    def _takes_over(self, names: Iterable[str]) -> bool:
-        """Take names for the code's entries that a source of an integration has; return False if there is none."""
+    def _takes_over(self, taken: Mapping[str, str]) -> bool:
+        """Remove entries of integrations' sources whose names the code's entries have; return False if there is none.
+
+        ``taken``: names that are not the code's, with their sources.
+        """
         sources = {name_of_source(noun, self._app): noun for noun in SOURCES}
         found = False
-        for name in names:
-            state = self._timetable.get(name)
-            if state is not None and state.entry.source in sources:
-                noun = sources[state.entry.source]
+        for name, source in taken.items():
+            noun = sources.get(source)
+            if noun is not None:
                 logger.warning("The entry %r is the code's from now on; the one of the %s no longer runs.", name, noun)
                 found = self._timetable.remove(name) or found
         return found
@@ -154,17 +170,24 @@ class Beat:
     def _work_off(self, due: Due) -> list[float | None]:
         """Claim and publish; return the moments at which the entries are to be looked at next."""
         planned = self._declared([self._planned(state, due.now) for state in due.states], due.now)
+        asked_at = time.monotonic()
         won = self._claimed(planned, due.now)
         messages = [message for each in won for message in each.messages]
         if messages and self._timetable.publishes:
             self._app.publisher.announce_published(messages)
-        elif messages:
+        elif messages and time.monotonic() - asked_at < _STALLED:
             self._publish([run for each in won for run in each.claim.runs])
         for each in won:
             for run in each.claim.runs:
                 logger.info("Publishing %s[%s] of %r.", run.message.headers.get("task"), run.id, each.claim.name)
-            if each.claim.missed:
-                logger.warning("%r has missed %d due moments.", each.claim.name, each.claim.missed)
+        late = [each.claim for each in won if each.claim.missed]
+        if late:
+            missed = sum(claim.missed for claim in late)
+            logger.warning(
+                "Nobody was there for due moments: %d of them, of %s.",
+                missed,
+                enumerated([claim.name for claim in late]),
+            )
         return [each.claim.next_at if each.claim.look_at is None else each.claim.look_at for each in planned]
 
     def _planned(self, state: EntryState, now: float) -> _Planned:
@@ -257,6 +280,11 @@ class Beat:
 
     def _publish(self, runs: Sequence[PlannedRun]) -> None:
         """Publish pending runs; what the broker takes at no time is withdrawn."""
+        self._owes = True
+        self._send(runs)
+        self._owes = False
+
+    def _send(self, runs: Sequence[PlannedRun]) -> None:
         try:
             self._app.publisher.send_now([run.message for run in runs], {})
         except MessageRefused as error:
@@ -265,23 +293,41 @@ class Beat:
                 self._timetable.withdraw([runs[0].id])
                 return
             arrived = set(error.published)
-            self._timetable.mark_published([run.id for run in runs if run.id in arrived])
+            self._note_published([run.id for run in runs if run.id in arrived])
             for run in runs:
                 if run.id not in arrived:
-                    self._publish([run])
+                    self._send([run])
+        except BrokerUnavailable as error:
+            self._note_published(error.published)
+            raise
         else:
-            self._timetable.mark_published([run.id for run in runs])
+            self._note_published([run.id for run in runs])
 
-    def _republish(self) -> None:
-        """Publish what somebody has claimed and then not published, under the same ids."""
+    def _note_published(self, run_ids: Sequence[str] = ()) -> None:
+        """Take runs off the list of those that are pending, and those of which the store could not be told before."""
+        self._unnoted += run_ids
+        if self._unnoted:
+            self._timetable.mark_published(self._unnoted)
+            self._unnoted = []
+
+    def _republish(self) -> bool:
+        """Publish what was claimed and then not published, under the same ids; say whether there is more of it.
+
+        What this one owes comes before any further claim. Else it would go on claiming while the broker is away, and
+        all the runs of that time would come late, instead of those that the entries' policies leave.
+        """
         now = time.monotonic()
-        if self._timetable.publishes or now < self._next_republish:
-            return
-        self._next_republish = now + _TURN
-        runs = self._timetable.pending(_PENDING_AGE, _BATCH)
+        if self._timetable.publishes or (now < self._next_republish and not self._owes):
+            return False
+        runs = self._timetable.pending(0.0 if self._owes else _PENDING_AGE, _BATCH)
         if runs:
-            logger.warning("Publishing %d runs whose scheduler has not said that it did.", len(runs))
+            logger.warning("Publishing %d runs that were claimed and may not have been published.", len(runs))
             self._publish(runs)
+        has_more = len(runs) == _BATCH
+        if not has_more:
+            self._next_republish = now + _TURN
+            self._owes = False
+        return has_more
 
     def _step_down(self) -> None:
         try:

@@ -6,19 +6,19 @@ It is done in a thread of its own. A source may hang, and the runs that are due 
 import logging
 import threading
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from celeriac.app.entry_sources import SOURCES, EntrySource, FaultyEntry, SourcedEntry, name_of_source
 from celeriac.beat.planning import first_due
-from celeriac.exceptions import EncodeError, ImproperlyConfigured, OperationalError
+from celeriac.exceptions import EncodeError, OperationalError
 from celeriac.schedule_entry import ScheduleEntry
 from celeriac.timetables.base import Changes, Timetable
 
 if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
 
-__all__ = ["Reconciler", "log_changes"]
+__all__ = ["Reconciler", "enumerated", "log_changes"]
 
 logger = logging.getLogger("celeriac.beat")
 
@@ -166,14 +166,16 @@ class _KeptSource:
             del wanted[unplannable.name]
             faults[unplannable.name] = f"It is not known when it runs first. {unplannable.error}"
             return False
-        except (EncodeError, ImproperlyConfigured):
-            found = {name: fault for name, each in wanted.items() if (fault := self._fault(each.entry)) is not None}
+        except EncodeError:
+            found = {name: fault for name, each in wanted.items() if (fault := _fault(each.entry)) is not None}
             if not found:
                 raise
             for name, sentence in found.items():
                 del wanted[name]
                 faults[name] = sentence
             return False
+        for name, source in changes.taken.items():
+            faults[name] = f"There is one of this name already, of the source {source!r}: choose another name."
         log_changes(changes, f"the timetable, from the {self._noun}")
         return True
 
@@ -181,17 +183,6 @@ class _KeptSource:
         """Return the source's entry of this name as it is in the timetable; it stays, if its new form is none."""
         state = self._timetable.get(name) if name else None
         return state.entry if state is not None and state.entry.source == self._name else None
-
-    def _fault(self, entry: ScheduleEntry) -> str | None:
-        """Return what keeps an entry out of the timetable, None if nothing does."""
-        try:
-            entry.encode()
-        except EncodeError as error:
-            return str(error)
-        state = self._timetable.get(entry.name)
-        if state is None or state.entry.source == self._name:
-            return None
-        return f"There is one of this name already, of the source {state.entry.source!r}: choose another name."
 
     def _tell(self, faults: Mapping[str, str]) -> None:
         for name, sentence in faults.items():
@@ -209,9 +200,22 @@ class _UnplannableError(Exception):
         self.error = error
 
 
+def _fault(entry: ScheduleEntry) -> str | None:
+    """Return what keeps an entry from being written down, None if nothing does."""
+    try:
+        entry.encode()
+    except EncodeError as error:
+        return str(error)
+    return None
+
+
 def log_changes(changes: Changes, place: str) -> None:
     """Log what was changed."""
     for verb, names in (("Added", changes.added), ("Changed", changes.changed), ("Removed", changes.removed)):
         if names:
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            logger.info("%s in %s: %s%s.", verb, place, ", ".join(map(repr, names[:5])), more)
+            logger.info("%s in %s: %s.", verb, place, enumerated(names))
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Return names for a line in the log, which is not to be as long as a timetable."""
+    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

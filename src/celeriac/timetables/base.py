@@ -211,8 +211,8 @@ class Timetable(ABC):
         """Make these the entries of a source: add what is new, change what is not the same, remove what is not there.
 
         ``first_due`` is asked for the first due moment of those that are new or have another schedule, outside of any
-        transaction; all others keep theirs, and their history. Entries of other sources stay; raises
-        ``ImproperlyConfigured`` if one has the same name. Safe to repeat.
+        transaction; all others keep theirs, and their history. Entries of other sources stay; where one has the same
+        name, it keeps it, and ``Changes.taken`` says so. Safe to repeat.
         """
         definitions = [Definition.of(entry) for entry in entries]
         refuse_foreign(source, definitions)
@@ -221,7 +221,7 @@ class Timetable(ABC):
             comparison = compare(by_name, self._known(source, list(by_name)))
             moments = {each.entry.name: first_due(each.entry) for each in comparison.without_moment}
             if not comparison.is_different:
-                return Changes()
+                return comparison.changes
             changes = self._replace(source, by_name, moments)
             if changes is not None:
                 return changes

@@ -17,6 +17,8 @@ class Changes(Struct, frozen=True, kw_only=True):
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    #: Names left out, as another source has them, with that source.
+    taken: Mapping[str, str] = {}
 
 
 class Definition(NamedTuple):
@@ -50,6 +52,8 @@ class Comparison(NamedTuple):
     #: Changed in when they run.
     retimed: list[Definition]
     removed: list[str]
+    #: Names that another source has, with that source: nothing is done about them.
+    taken: dict[str, str]
 
     @property
     def without_moment(self) -> list[Definition]:
@@ -59,7 +63,7 @@ class Comparison(NamedTuple):
     @property
     def is_different(self) -> bool:
         """There is anything to be done."""
-        return any(self)
+        return bool(self.added or self.changed or self.retimed or self.removed)
 
     @property
     def changes(self) -> Changes:
@@ -69,19 +73,20 @@ class Comparison(NamedTuple):
             added=tuple(definition.entry.name for definition in self.added),
             changed=tuple(definition.entry.name for definition in changed),
             removed=tuple(self.removed),
+            taken=self.taken,
         )
 
 
 def compare(definitions: Mapping[str, Definition], known: Mapping[str, Known]) -> Comparison:
-    """Compare a source's entries, by name, with what is there; raises ``ImproperlyConfigured`` for names of others."""
-    found = Comparison([], [], [], sorted(known.keys() - definitions.keys()))
+    """Compare a source's entries, by name, with what is there."""
+    found = Comparison([], [], [], sorted(known.keys() - definitions.keys()), {})
     for name, definition in definitions.items():
         there = known.get(name)
         if there is None:
             found.added.append(definition)
-            continue
-        refuse_source(definition.entry, there.source)
-        if there.digest != definition.digest:
+        elif there.source != definition.entry.source:
+            found.taken[name] = there.source
+        elif there.digest != definition.digest:
             (found.changed if there.timing == definition.timing else found.retimed).append(definition)
     return found
 

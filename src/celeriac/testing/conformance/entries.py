@@ -103,15 +103,19 @@ class Entries(TimetableHarness):
         assert self._sync() == Changes(removed=("ours",))
         assert [state.entry.name for state in self.timetable.entries()] == ["theirs"]
 
-    def test_a_name_of_another_source_is_refused_and_nothing_is_changed(self) -> None:
-        self.save("theirs", source="user")
+    def test_an_entry_whose_name_another_source_has_is_left_out_and_the_others_are_not(self) -> None:
+        theirs = self.save("theirs", source="user")
+        changes = self._sync(self.entry("ours"), self.entry("theirs", args=(1,)))
+        assert changes == Changes(added=("ours",), taken={"theirs": "user"})
+        assert self._sync(self.entry("ours"), self.entry("theirs", args=(1,))) == Changes(taken={"theirs": "user"})
+        assert self._sync() == Changes(removed=("ours",))
+        assert self.timetable.entries() == [theirs]
+
+    def test_a_name_that_another_source_has_is_refused_when_saved(self) -> None:
         self._sync(self.entry("ours"))
-        for change in (lambda: self._sync(self.entry("theirs")), lambda: self.save("theirs", args=(1,))):
-            assert "'theirs' already, of the source 'user'" in raised(ImproperlyConfigured, change)
-        assert [(each.entry.name, each.entry.source) for each in self.timetable.entries()] == [
-            ("ours", "code"),
-            ("theirs", "user"),
-        ]
+        said = raised(ImproperlyConfigured, lambda: self.save("ours", args=(1,), source="user"))
+        assert "'ours' already, of the source 'code'" in said
+        assert self.state("ours").entry.args == ()
 
     def test_one_name_for_two_entries_is_refused(self) -> None:
         twice = self.entry("a"), self.entry("a", args=(1,))

@@ -27,7 +27,7 @@ from celeriac.timetables.base import (
     RunRecord,
     Timetable,
 )
-from celeriac.timetables.comparison import Changes, Comparison, Definition, Known, compare
+from celeriac.timetables.comparison import Changes, Comparison, Definition, Known, compare, refuse_source
 from celeriac.timetables.redis.keys import Keys
 from celeriac.timetables.redis.rows import FIELDS, moment_text, to_record, to_run, to_state
 
@@ -211,6 +211,8 @@ class RedisTimetable(Timetable):
         name = definition.entry.name
         while True:
             count, known = self._read_known(definition.entry.source, [name])
+            if name in known:
+                refuse_source(definition.entry, known[name].source)
             # The others of the source stay.
             comparison = compare({name: definition}, {each: known[each] for each in (name,) if each in known})
             changes = list(_changes(comparison, {name: next_at}))
