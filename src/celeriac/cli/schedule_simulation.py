@@ -45,7 +45,7 @@ def simulate_entries(
     """Print it."""
     if length > _LONGEST:
         raise Failure(f"--for looks ahead {_LONGEST.days} days at the most.", exit_code=exit_codes.MISUSED)
-    # The minute that it is now is part of it, though some of it is past: so its last one has to be, or a run would lack.
+    # The minute that it is now counts, though some of it is past; so the last one counts, too, or a run would lack.
     minutes = math.ceil((entries.now % 60 + length.total_seconds()) / 60)
     load = load_of(((view.state, view.schedule) for view in entries.all()), entries.now, minutes)
     counts, zone = load.by_minute(), entries.app.timezone
@@ -58,8 +58,8 @@ def simulate_entries(
         return
     total = sum(counts)
     click.echo(
-        f"{count_of(total, 'run')} of {count_of(load.entries, 'entry', 'entries')} in {duration(length.total_seconds())}, "
-        f"{total / minutes:.3g} a minute on the average."
+        f"{count_of(total, 'run')} of {count_of(load.entries, 'entry', 'entries')} in "
+        f"{duration(length.total_seconds())}, {total / minutes:.3g} a minute on the average."
     )
     if load.unforeseen:
         click.echo(f"Without those that decide when it is time: {_enumerated(sorted(load.unforeseen))}.")
