@@ -12,7 +12,7 @@ __all__ = ["NACKED", "Confirms", "Receipts"]
 #: Why the server refuses a message that it has a queue for; it does not say which of the two.
 NACKED = "it is full, or has no leader at the moment"
 
-_OPEN, _CONFIRMED, _REFUSED = 0, 1, 2
+_OPEN, _ANSWERED = b"\x00", b"\x01"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,19 +53,23 @@ class Confirms:
 
     def answer(self, tag: int, *, multiple: bool, confirmed: bool) -> None:
         """The server answers one message, or all up to it."""
-        last = min(tag - self._first, len(self._states) - 1)
-        for place in range(self._low if multiple else last, last + 1):
-            if place >= 0 and self._states[place] == _OPEN:
-                self._answer_one(place, confirmed=confirmed)
-        while self._low < len(self._states) and self._states[self._low] != _OPEN:
-            self._low += 1
+        end = min(tag - self._first + 1, len(self._states))
+        start = self._low if multiple else end - 1
+        if not 0 <= start < end:
+            return
+        if self._returned or not confirmed:
+            for place in range(start, end):
+                if not self._states[place]:
+                    self._note_failure(place, "" if confirmed else NACKED)
+        self.remaining -= self._states.count(_OPEN, start, end)
+        self._states[start:end] = _ANSWERED * (end - start)
+        if start == self._low:
+            first_open = self._states.find(_OPEN, end)
+            self._low = len(self._states) if first_open < 0 else first_open
 
-    def _answer_one(self, place: int, *, confirmed: bool) -> None:
-        self.remaining -= 1
-        reason = self._reason_of(place) if self._returned else ""
-        if not confirmed:
-            reason = reason or NACKED
-        self._states[place] = _REFUSED if reason else _CONFIRMED
+    def _note_failure(self, place: int, reason: str) -> None:
+        """Note why this message is in no queue, if it is in none."""
+        reason = self._reason_of(place) or reason
         if reason:
             self.failures[place] = reason
 
@@ -75,5 +79,5 @@ class Confirms:
 
     def receipts(self, fault: OperationalError | None = None) -> Receipts:
         """Return the outcome as it is known now."""
-        unanswered = [place for place, state in enumerate(self._states) if state == _OPEN]
+        unanswered = [place for place, state in enumerate(self._states) if not state] if self.remaining else []
         return Receipts(failures=self.failures, unanswered=unanswered, fault=fault if unanswered else None)

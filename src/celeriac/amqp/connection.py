@@ -53,6 +53,8 @@ class Connection:
         self.took_at = 0.0
         #: What has been made sure of on it, for whoever declares things.
         self.known: set[str] = set()
+        #: How many of its channels have ended: whoever has looked after them need not look again until this changes.
+        self.ended_channels = 0
         #: Methods on no channel that wait for whoever asked for them.
         self.control: deque[Method] = deque()
         self._stream = stream
@@ -131,6 +133,7 @@ class Connection:
         """A channel is closed; its number is free again."""
         if self._channels.get(channel.number) is channel:
             del self._channels[channel.number]
+            self.ended_channels += 1
 
     def write(self, data: bytes) -> None:
         """Have frames sent with the next ``drive``."""

@@ -76,6 +76,8 @@ class AmqpConsumer(Consumer):
         self._early = EarlyMessages(publisher, keep_alive=self._keep_alive)
         self._reunion = Reunion(self._flights, publisher, keep_alive=self._keep_alive)
         self._connection: Connection | None = None
+        #: The connection, and its channels that had ended, when every queue was last seen to be consumed.
+        self._whole: tuple[int, int] | None = None
         self._answerer: NodeAnswerer | None = None
         #: The lease has ended since the last renewal.
         self._was_lost = False
@@ -158,6 +160,7 @@ class AmqpConsumer(Consumer):
     def add_queue(self, queue: Queue) -> None:
         if queue.name not in self._queues:
             self._queues[queue.name] = queue
+            self._whole = None
             self._live()
 
     def cancel_queue(self, name: str) -> None:
@@ -240,6 +243,9 @@ class AmqpConsumer(Consumer):
 
     def _mend(self, connection: Connection) -> None:
         """Consume from every queue that is on no channel, however that came about."""
+        state = connection.number, connection.ended_channels
+        if state == self._whole:
+            return
         if any(not line.is_open for line in self._lines):
             self._bury()
             self._buried_at = time.monotonic()
@@ -249,6 +255,8 @@ class AmqpConsumer(Consumer):
                 self._declarer.declare(connection, queue)
                 self._declarer.bind_delays(connection, queue)
                 self._line_for(connection, queue).add(queue)
+        # A channel that has ended since is seen the next time.
+        self._whole = state
 
     def _line_for(self, connection: Connection, queue: Queue) -> Line:
         shares = self._declarer.shares_window(connection, queue)
@@ -294,6 +302,7 @@ class AmqpConsumer(Consumer):
             line.collect()
             while line.channel.cancelled:
                 name = line.lose(line.channel.cancelled.popleft())
+                self._whole = None
                 if name is not None:
                     self._forget(name)
         if self._flights.expects_some and self._is_being_given_back():
