@@ -1,5 +1,6 @@
 """``PeriodicTasks``: what a page or a command of one's own looks at, runs, pauses and resumes."""
 
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from gettext import NullTranslations
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from celeriac import Celeriac
+from celeriac import Celeriac, local
 from celeriac.app.periodic import code_entries
 from celeriac.beat.beat import Beat
 from celeriac.beat.periodic_tasks import PeriodicTasks
@@ -59,6 +60,24 @@ def app(tmp_path: Path) -> Iterator[Celeriac]:
 def periodic(app: Celeriac) -> Iterator[PeriodicTasks]:
     with PeriodicTasks(app) as periodic:
         yield periodic
+
+
+@pytest.fixture
+def importing(app: Celeriac, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celeriac]:
+    """The same app, with a module of tasks that nobody has imported yet."""
+    (tmp_path / "leaps.py").write_text(
+        "from celeriac import current_app\n"
+        "from tests.beat.test_periodic_tasks import EveryLeapSecond\n"
+        "current_app.conf.beat_schedule['rarely'] = {'task': 'work', 'schedule': EveryLeapSecond()}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    other = Celeriac("shop", broker=app.broker_url, include=["leaps"])
+    previous = local._apps.current
+    local.set_current_app(other)
+    yield other
+    local.set_current_app(previous)
+    sys.modules.pop("leaps", None)
+    other.close()
 
 
 def sync(app: Celeriac) -> None:
@@ -132,6 +151,13 @@ def test_a_name_that_no_entry_has_is_said_and_is_no_error(periodic: PeriodicTask
     assert periodic.pause("tea") is False
     assert periodic.resume("tea") is False
     assert periodic.history("tea") == []
+
+
+def test_modules_of_tasks_are_imported_for_the_classes_of_their_schedules(importing: Celeriac) -> None:
+    with PeriodicTasks(importing) as periodic:
+        found = periodic.get("rarely")
+    assert found is not None
+    assert isinstance(found.schedule, EveryLeapSecond)
 
 
 def test_an_entry_whose_class_is_not_in_this_code_is_shown_and_cannot_be_resumed(app: Celeriac) -> None:
