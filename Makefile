@@ -3,7 +3,7 @@
 # Everything is installed below this directory, at the versions of constraints.txt:
 #   .venv         the oldest suitable Python present (3.11 where there is one), Django 5.2: what `demo` and `test` use
 #   .venv-newest  the newest Python present, the newest Django
-#   .venv-peers   a real Celery, Flower and Huey, which interop tests run beside
+#   .venv-peers   a real Celery, django-celery-beat, Flower and Huey, which interop tests run beside
 #   .venv-bench   an environment for each queue that benchmarks run beside, at the versions of benchmarks/constraints
 #   .node-peer    a client of Celery's for Node.js, for interop tests; only where there is an npm
 #   .venv-docs    Sphinx
@@ -98,7 +98,8 @@ newest:
 		"Django==$(DJANGO_NEWEST); python_version >= '3.12'" $(TOOLS)
 
 peers:
-	@scripts/make_environment.sh .venv-peers "$(PYTHON)" peers "celery[redis]==5.7.*" ephem flower huey
+	@scripts/make_environment.sh .venv-peers "$(PYTHON)" peers "celery[redis]==5.7.*" ephem flower huey \
+		django-celery-beat "Django==$(DJANGO_LTS)" "psycopg[binary]"
 
 node-peer:
 	@scripts/make_node_peer.sh .node-peer celery-node@0.5.9

@@ -233,6 +233,28 @@ def test_the_bounds_of_a_row_hold():
     assert "from" in bounded.describe()
 
 
+def test_the_deployment_check_finds_rows_that_do_not_run_and_no_table_is_no_fault(site):
+    from celeriac.django.checks import check_deployment
+
+    def found(*databases: str) -> list[str]:
+        said = check_deployment(databases=databases or ["default"])
+        return [f"{each.id}: {each.msg}" for each in said if each.id in {"celeriac.W015", "celeriac.W016"}]
+
+    row(name="right", task="celeriac.prune").save()
+    row(name="asleep", enabled=False).save()
+    assert found() == []
+    row(name="slip", task="celeriac.prun").save()
+    row(name="wrong", expression="99 3 * * *").save()
+    assert found("other") == []
+    slip, wrong = found()
+    assert slip.startswith("celeriac.W016: The periodic task 'slip' in the database calls 'celeriac.prun'")
+    assert slip.endswith("Did you mean 'celeriac.prune'?")
+    assert wrong.startswith("celeriac.W015: The periodic task 'wrong' in the database does not run.")
+    call_command("migrate", "celeriac", "zero", verbosity=0)
+    assert found() == []
+    call_command("migrate", "celeriac", verbosity=0)
+
+
 def test_the_migration_is_the_models_and_can_be_taken_back(settings):
     settings.DEFAULT_AUTO_FIELD = "django.db.models.UUIDField"
     call_command("makemigrations", "celeriac", check=True, dry_run=True, verbosity=0)

@@ -43,9 +43,11 @@ def require_own_scheduler(conf: "Settings") -> None:
     scheduler = conf.beat_scheduler
     name = scheduler if isinstance(scheduler, str) else f"{scheduler.__module__}:{scheduler.__qualname__}"
     if not name.endswith(_UNDERSTOOD):
+        is_known = name.startswith("django_celery_beat.")
+        cure = "Take them over with manage.py celeriac import-beat" if is_known else "Write them into beat_schedule"
         raise ImproperlyConfigured(
             f"beat_scheduler is {name!r}, whose entries nobody here reads: celeriac has a scheduler of its own. "
-            "Write them into beat_schedule, and remove the setting."
+            f"{cure}, and remove the setting."
         )
 
 

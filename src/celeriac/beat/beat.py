@@ -23,7 +23,8 @@ from celeriac.exceptions import BrokerUnavailable, ImproperlyConfigured, Message
 from celeriac.protocol.message import Message
 from celeriac.run_id import run_id
 from celeriac.schedule_entry import ScheduleEntry
-from celeriac.schedules import crontab
+from celeriac.schedules import BaseSchedule, crontab
+from celeriac.schedules.bounded_schedule import bounded
 from celeriac.states import READY_STATES
 from celeriac.timetables.base import Claim, Due, EntryState, PlannedRun, RunReason, Timetable
 
@@ -196,7 +197,7 @@ class Beat:
         assert state.next_at is not None
         try:
             schedule = self._schedules.of(state)
-            deadline = self._app.conf.beat_cron_starting_deadline if isinstance(schedule, crontab) else None
+            deadline = self._app.conf.beat_cron_starting_deadline if _goes_by_calendar(schedule) else None
             decision = plan(state, schedule, now, has_ended=self._has_ended, deadline=deadline)
             runs = tuple(self._run(entry, moment, now) for moment in decision.to_run)
         except Exception as error:  # noqa: BLE001 - a schedule of the user's, or a call that no worker could take
@@ -334,3 +335,8 @@ class Beat:
             self._timetable.step_down(self._name)
         except OperationalError as error:
             logger.debug("Could not step down: %s", error)
+
+
+def _goes_by_calendar(schedule: BaseSchedule) -> bool:
+    within = schedule.schedule if isinstance(schedule, bounded) else schedule
+    return isinstance(within, crontab)

@@ -5,6 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 
 from celeriac.django import connections, localization
+from celeriac.django.beat_import import add_import
 from celeriac.django.checks import register_checks
 from celeriac.django.chores import add_chores
 from celeriac.django.database_entries import add_source
@@ -41,4 +42,5 @@ class CeleriacConfig(AppConfig):
         add_chores()
         watch_rows()
         add_source()
+        add_import()
         watch_test_environment()

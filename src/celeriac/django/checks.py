@@ -24,6 +24,7 @@ from celeriac.checks.finding import ADDITIONAL, Finding, Grade
 from celeriac.checks.settings import check_settings
 from celeriac.checks.tasks import check_tasks
 from celeriac.django.mail_checks import check_mail
+from celeriac.django.row_checks import check_rows
 from celeriac.django.site_checks import (
     check_databases,
     check_names,
@@ -61,12 +62,16 @@ def check_site(app_configs: Sequence[AppConfig] | None = None, **_: object) -> l
     return _messages(each for each in found if each.id not in _IN_PRODUCTION or _is_production())
 
 
-def check_deployment(app_configs: Sequence[AppConfig] | None = None, **_: object) -> list[checks.CheckMessage]:
-    """Check the tasks, and what is only wrong in production."""
+def check_deployment(
+    app_configs: Sequence[AppConfig] | None = None, databases: Sequence[str] | None = None, **_: object
+) -> list[checks.CheckMessage]:
+    """Check the tasks, and what is only wrong in production; the periodic tasks in a database that is named."""
     if not _is_asked(app_configs):
         return []
     found = [each for each in _site_findings() if each.id in _IN_PRODUCTION and not _is_production()]
     found += _guarded(_deployment_findings)
+    if not any(each.id == "E009" for each in found):
+        found += check_rows(get_current_app(), databases or ())
     return _messages(found)
 
 

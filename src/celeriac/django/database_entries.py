@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from celeriac.app.base import Celeriac
     from celeriac.django.models import ScheduledTask
 
-__all__ = ["DATABASE", "DatabaseEntries", "add_source", "database_source", "scheduled_task_model"]
+__all__ = ["DATABASE", "DatabaseEntries", "add_source", "database_of_rows", "database_source", "scheduled_task_model"]
 
 #: What the timetable calls these entries, with the app's name.
 DATABASE = "database"
@@ -47,11 +47,18 @@ def scheduled_task_model() -> "type[ScheduledTask]":
     return model  # type: ignore[no-any-return]
 
 
+def database_of_rows() -> str:
+    """Return the alias of the database that rows are written to."""
+    alias: str = router.db_for_write(scheduled_task_model())
+    return alias
+
+
 class DatabaseEntries:
     """The table of periodic tasks. Without it, before ``manage.py migrate``, there is no such source."""
 
-    def __init__(self) -> None:
-        self._has_told = False
+    def __init__(self, *, is_silent: bool = False) -> None:
+        #: That there is no table is said once, in the log.
+        self._has_told = is_silent
 
     def applies(self, app: "Celeriac") -> bool:
         """Say whether this is the site's app, if a process has several."""
@@ -97,7 +104,7 @@ def _database() -> Iterator[str]:
 
     Raises ``OperationalError`` where it is away.
     """
-    alias: str = router.db_for_write(scheduled_task_model())
+    alias = database_of_rows()
     reset_queries()
     close_old_connections()
     try:
