@@ -39,7 +39,7 @@ COMMANDS: dict[str, _Entry] = {
     "worker": _Entry("celeriac.cli.worker:worker", "Run tasks."),
     "beat": _Entry("celeriac.cli.beat:beat", "Run the scheduler."),
     "schedule": _Entry("celeriac.cli.schedule:schedule", "Look after periodic tasks."),
-    "import-beat": _Entry("celeriac.cli.import_beat:import_beat", "Take over the tasks of django-celery-beat."),
+    "import-beat": _Entry("celeriac.cli.import_beat:import_beat", "Take over django-celery-beat's periodic tasks."),
     "dev": _Entry("celeriac.cli.dev:dev", "Run site and worker for development."),
     "call": _Entry("celeriac.cli.call:call", "Publish a call of a task."),
     "result": _Entry("celeriac.cli.result:result", "Show what became of a task."),

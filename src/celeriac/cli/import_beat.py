@@ -28,7 +28,7 @@ _WIDTH = max(len(outcome.value) for outcome in Outcome)
 def import_beat(
     context: click.Context, session: Session, dry_run: bool, overwrite: bool, database: str, as_json: bool
 ) -> None:
-    """Take over the periodic tasks of django-celery-beat.
+    """Take over django-celery-beat's periodic tasks.
 
     Reads its tables in the site's database; neither Celery nor django-celery-beat has to be installed. Its rows stay as
     they are, and the command may be repeated. The exit status is 1 if a row cannot be taken over.
