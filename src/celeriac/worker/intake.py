@@ -42,10 +42,15 @@ _LOOK_EVERY = 1.0
 _ASK_EVERY = 3.0
 #: Seconds a take waits before the loop looks at its other duties.
 _TURN = 1.0
+#: Seconds for which the main thread may sleep on after work was given to a child in its place. Most tasks have ended by
+#: then, which wakes it; to wake it for the beginning, too, takes a processor from the child that has just been woken.
+_MAIN_SLEEPS_ON = 0.02
+_NEVER = float("inf")
 
 
-def _leave_to_the_main_thread() -> None:
+def _leave_to_the_main_thread() -> bool:
     """Stand in for a callback until the node has set it."""
+    return False
 
 
 class Keep(NamedTuple):
@@ -100,10 +105,12 @@ class Intake:
         self._acked: list[Delivery] = []
         self._not_acked: list[Delivery] = []
         self._wanted = 0
-        #: Called in the consumer thread when the broker has given all that it has, before the main thread is woken.
-        self.on_arrivals: Callable[[], None] = _leave_to_the_main_thread
+        #: Called in the consumer thread when the broker has given all that it has; True: nothing is left to be done.
+        self.on_arrivals: Callable[[], bool] = _leave_to_the_main_thread
         #: Called in the consumer thread with runs (``Settlement.run``) whose deliveries are settled.
         self.on_settled_runs: Callable[[list[str]], None] | None = None
+        #: When the main thread is to look at what runs, if it has not been awake by then (monotonic).
+        self._main_wakes_at = _NEVER
         self._stopping = False
         #: Until when a broker that is away is tried while stopping (monotonic).
         self._patient_until = 0.0
@@ -166,6 +173,10 @@ class Intake:
                 self._acks_first.extend(acks)
             self._wake()
 
+    def main_thread_is_awake(self) -> None:
+        """Note that it looks at what runs, and will do so by itself as long as something does."""
+        self._main_wakes_at = _NEVER
+
     def collect(self) -> Arrivals:
         """Return what has come in since the last time, and have the descriptor readable no more."""
         with contextlib.suppress(BlockingIOError):
@@ -217,6 +228,9 @@ class Intake:
                 if self._gives_up(failures):
                     break
                 pause = self._rest(pause)
+            if time.monotonic() >= self._main_wakes_at:
+                self._main_wakes_at = _NEVER
+                self._notify()
             if self._stopping and not self._has_orders():
                 break
         with contextlib.suppress(OperationalError):
@@ -236,9 +250,13 @@ class Intake:
 
     def _rest(self, pause: float) -> float:
         """Wait before the next attempt; return how long to wait before the one after it."""
-        self._changed.wait(pause)
+        self._changed.wait(self._at_most(pause))
         self._changed.clear()
         return min(self._longest_pause, pause * 2)
+
+    def _at_most(self, seconds: float) -> float:
+        """Return how long to wait: not for longer than the main thread may sleep on."""
+        return max(0.0, min(seconds, self._main_wakes_at - time.monotonic()))
 
     def _turn(self, consumer: Consumer) -> None:
         self._changed.clear()
@@ -260,15 +278,16 @@ class Intake:
         if limit <= 0:
             # An engine whose server pushes messages has to know that there is no room for any.
             consumer.receive(0, 0.0)
-            self._changed.wait(_TURN)
+            self._changed.wait(self._at_most(_TURN))
             return
-        deliveries = consumer.receive(limit, _TURN)
+        deliveries = consumer.receive(limit, self._at_most(_TURN))
         if deliveries:
             with self._lock:
                 self._incoming.extend(deliveries)
-            if len(deliveries) < limit:
-                self.on_arrivals()
-            self._notify()
+            if len(deliveries) < limit and self.on_arrivals():
+                self._main_wakes_at = min(self._main_wakes_at, time.monotonic() + _MAIN_SLEEPS_ON)
+            else:
+                self._notify()
 
     def _renew(self, consumer: Consumer, now: float) -> None:
         status = self._status()

@@ -60,19 +60,21 @@ class Loop:
             if events & selectors.EVENT_READ:
                 on_readable()
 
-    def act_meanwhile(self, action: Callback) -> None:
+    def act_meanwhile(self, action: Callable[[], bool]) -> bool:
         """In another thread: act in the place of the loop's while that waits; do nothing if it does not.
 
-        Who calls this wakes the loop afterwards, to see what has changed, or to end by what has gone wrong.
+        Returns what the action does, and False if it was not done or has failed. Then who calls this wakes the loop, to
+        do it, or to end by what has gone wrong.
         """
-        if self._turn.acquire(blocking=False):
-            try:
-                if self._failure is None:
-                    action()
-            except BaseException as error:  # noqa: BLE001 - it ends the loop, as it would have in its own thread
-                self._failure = error
-            finally:
-                self._turn.release()
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            return self._failure is None and action()
+        except BaseException as error:  # noqa: BLE001 - it ends the loop, as it would have in its own thread
+            self._failure = error
+            return False
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         """Release it. Safe to call twice."""

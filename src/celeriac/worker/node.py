@@ -143,6 +143,7 @@ class Node:
         return timeout if next_start is None else min(timeout, max(0.0, next_start - time.monotonic()))
 
     def _tick(self, now: float) -> None:
+        self._intake.main_thread_is_awake()
         self._wait_again(self._crew.tick(now))
         if now - self._looked_at >= _BUSY_TICK:
             self._looked_at = now
@@ -251,10 +252,11 @@ class Node:
         if self._phase is not _Phase.RUNNING:
             self._give_back_waiting()
 
-    def _hand_on(self) -> None:
-        """In the consumer thread: give what has come in to the children at once."""
+    def _hand_on(self) -> bool:
+        """In the consumer thread: give what has come in to the children at once; return whether nothing is left."""
         self._take_in(self._intake.take_over())
         self._dispatch(time.monotonic())
+        return not self._dispatcher.waiting_count
 
     def _begin_acked(self, placement: Placement[Child]) -> None:
         """Send what had to be acked first to its child, or let it wait for another one when that has begun to leave."""

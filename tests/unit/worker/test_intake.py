@@ -1,5 +1,6 @@
 """The thread that talks to the broker, while the result store is away."""
 
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -85,6 +86,24 @@ def test_a_node_keeps_its_lease_while_only_its_results_are_away(bench: Bench) ->
     wait_until(lambda: bench.backend.fetch_one("task-1"), "stored")
     wait_until(lambda: bench.broker.size("celery").in_flight == 0, "acked")
     other.close()
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_the_main_thread_is_woken_soon_although_all_was_handed_on_in_its_place(bench: Bench, wanted: int) -> None:
+    handed_on: list[Delivery] = []
+
+    def hand_on() -> bool:
+        handed_on.extend(bench.intake.take_over().deliveries)
+        return True
+
+    bench.intake.on_arrivals = hand_on
+    # With room for one, the consumer thread does not even ask any more.
+    bench.intake.want(wanted)
+    bench.broker.publish([Message(id="task-1", queue="celery", headers={"task": "t"}, body=b"[[], {}, {}]")])
+    poll = select.poll()
+    poll.register(bench.intake.fileno(), select.POLLIN)
+    assert poll.poll(PATIENCE * 1000)
+    assert len(handed_on) + len(bench.intake.collect().deliveries) == 1
 
 
 def test_that_a_task_has_begun_is_never_stored_after_its_end(bench: Bench) -> None:

@@ -20,12 +20,13 @@ def loop() -> Iterator[Loop]:
 
 
 def act_until_it_is_done(loop: Loop, done: threading.Event, by: list[int]) -> None:
-    def act() -> None:
+    def act() -> bool:
         by.append(threading.get_ident())
         done.set()
+        return True
 
-    while not done.wait(0.001):
-        loop.act_meanwhile(act)
+    while not done.is_set():
+        assert loop.act_meanwhile(act) == done.is_set()
 
 
 def test_another_thread_acts_while_the_loop_waits(loop: Loop) -> None:
@@ -53,15 +54,23 @@ def test_nobody_acts_while_the_loop_does(loop: Loop) -> None:
     os.write(writer, b"!")
     acted: list[str] = []
 
+    def act() -> bool:
+        acted.append("meanwhile")
+        return True
+
+    def try_to_act() -> None:
+        assert not loop.act_meanwhile(act)
+        acted.append("refused")
+
     def call_back() -> None:
-        in_thread(lambda: loop.act_meanwhile(lambda: acted.append("meanwhile"))).join()
+        in_thread(try_to_act).join()
         acted.append("called back")
 
     loop.watch(reader, call_back)
     loop.run_once(PATIENCE)
     # Nor between two waits: that time is the loop's thread's too.
-    in_thread(lambda: loop.act_meanwhile(lambda: acted.append("meanwhile"))).join()
-    assert acted == ["called back"]
+    in_thread(try_to_act).join()
+    assert acted == ["refused", "called back", "refused"]
     os.close(reader)
     os.close(writer)
 
@@ -71,13 +80,13 @@ def test_what_goes_wrong_in_its_place_ends_the_loop(loop: Loop) -> None:
     loop.watch(reader, lambda: None)
     has_failed = threading.Event()
 
-    def fail() -> None:
+    def fail() -> bool:
         has_failed.set()
         raise ValueError("spoiled")
 
     def act_and_wake() -> None:
         while not has_failed.wait(0.001):
-            loop.act_meanwhile(fail)
+            assert not loop.act_meanwhile(fail)
         os.write(writer, b"!")
 
     thread = in_thread(act_and_wake)

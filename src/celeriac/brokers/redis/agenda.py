@@ -40,6 +40,7 @@ class Agenda:
         self._delayed: dict[bytes, str] = {}
         #: When the first delayed message of a queue is due, in milliseconds; queues that have none are missing.
         self._moments: dict[str, float] = {}
+        self._gave_last: ListEntry | None = None
         #: Nothing is known of any list, so all are asked at once.
         self._is_unknown = False
         #: Queues of whose delayed messages nothing is known.
@@ -107,6 +108,8 @@ class Agenda:
     def asked(self, entry: ListEntry, *, gave: int, is_empty: bool) -> None:
         """Note what came of asking a list."""
         level = self._awake[entry.level]
+        if gave:
+            self._gave_last = entry
         if is_empty:
             level.pop(entry, None)
         elif gave and entry in level:
@@ -135,6 +138,14 @@ class Agenda:
     def next_moment(self) -> float | None:
         """When the next delayed message is due, in milliseconds, as far as is known."""
         return min(self._moments.values(), default=None)
+
+    @property
+    def likeliest(self) -> ListEntry | None:
+        """The list that the next message is most likely to come to: the one that gave last."""
+        last = self._gave_last
+        if last is not None and last.queue in self._queues:
+            return last
+        return next((entries[0] for entries in self._queues.values()), None)
 
     @property
     def is_something_to_ask(self) -> bool:

@@ -7,16 +7,17 @@ from typing import Final
 
 from celeriac.backends.base import ResultBackend
 from celeriac.backends.redis import RedisBackend
-from celeriac.brokers.base import Consumer, Delivery, Settlement
+from celeriac.brokers.base import Consumer, Delivery, Outcome, Settlement
 from celeriac.brokers.redis.exchanges import Exchanges
 from celeriac.brokers.redis.fanouts import Fanouts
 from celeriac.brokers.redis.fleet import Fleet
 from celeriac.brokers.redis.layout import Layout
-from celeriac.brokers.redis.line import Waker, wait_for_any
+from celeriac.brokers.redis.parked_take import LEAST
 from celeriac.brokers.redis.publishing import Places
 from celeriac.brokers.redis.ripening import Ripening
 from celeriac.brokers.redis.settling import Settling
 from celeriac.brokers.redis.shard import Shard
+from celeriac.brokers.redis.waker import Waker, wait_for_any
 from celeriac.exceptions import OperationalError
 from celeriac.protocol.message import Message
 from celeriac.redis.errors import RedisUnavailable
@@ -28,6 +29,8 @@ __all__ = ["RedisConsumer"]
 
 #: Seconds between two looks of an idle consumer at all of its lists, whatever the door bell says.
 _LOOK_INTERVAL: Final = 1.0
+#: Seconds without ``receive`` after which what a parked take has brought is given back.
+_UNASKED: Final = 2.0
 #: Seconds by which a call may be late because there is still something to ask.
 _PATIENCE: Final = 1.0
 
@@ -59,6 +62,8 @@ class RedisConsumer(Consumer):
         self._settlings: dict[Shard, Settling] = {}
         self._waker = Waker()
         self._is_closed = False
+        #: When messages were last asked for.
+        self._received_at = time.monotonic()
         self._look_at = time.monotonic() + _LOOK_INTERVAL
         self._ripening = Ripening(layout, server)
         self._fanouts = Fanouts(layout, server)
@@ -73,32 +78,33 @@ class RedisConsumer(Consumer):
             raise
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
+        self._make_room(limit)
         if limit <= 0:
             return []
-        deadline = time.monotonic() + timeout
+        self._received_at = time.monotonic()
+        deadline = self._received_at + timeout
+        if timeout < LEAST:
+            self._fleet.rouse()
         has_asked = False
         while True:
-            self._connect()
-            if self._fleet.hear() and time.monotonic() >= self._look_at:
-                self._look()
-            deliveries = self._arrived(limit)
-            if not deliveries and (asked := self._fleet.to_ask()):
-                deliveries = self._fleet.take(limit, asked)
-                has_asked = True
-            if deliveries:
-                self._waker.take()
-                return deliveries
+            deliveries, has_asked_now = self._take(limit)
+            has_asked = has_asked or has_asked_now
             is_woken = self._waker.take()
+            if deliveries or is_woken:
+                return deliveries
             remaining = deadline - time.monotonic()
             is_more = bool(self._fleet.to_ask())
-            if is_woken or (remaining <= 0 and (not is_more or remaining < -_PATIENCE)):
-                if has_asked or is_woken:
+            if remaining <= 0 and (not is_more or remaining < -_PATIENCE):
+                if has_asked and not self._fleet.parked_count:
                     return []
-                # What was published before this call rings before the server answers it.
-                self._fleet.ping()
+                if deliveries := self._fleet.unpark():
+                    return deliveries
+                if not has_asked:
+                    # What was published before this call rings before the server answers it.
+                    self._fleet.ping()
                 has_asked = True
             elif not is_more:
-                self._wait(remaining)
+                self._wait(remaining, limit)
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         if not settlements:
@@ -134,6 +140,9 @@ class RedisConsumer(Consumer):
 
     def recover(self) -> int:
         self._connect()
+        if time.monotonic() - self._received_at > _UNASKED:
+            # Whoever takes nothing for so long, while results cannot be stored for one, has no use for it.
+            self._unpark()
         self._ripening.look(self._fleet.queues)
         recovered = sum(self._fleet.on_each(lambda shard: shard.record.recover()))
         if recovered:
@@ -146,6 +155,7 @@ class RedisConsumer(Consumer):
         self._add(queue)
 
     def cancel_queue(self, name: str) -> None:
+        self._unpark()
         self._fleet.cancel(name)
         self._fanouts.cancel(name)
 
@@ -157,6 +167,7 @@ class RedisConsumer(Consumer):
             return
         self._is_closed = True
         try:
+            self._fleet.drop_parked()
             self._connect()
             self._fleet.on_each(lambda shard: shard.record.leave())
         finally:
@@ -203,19 +214,48 @@ class RedisConsumer(Consumer):
         self._look_at = time.monotonic() + _LOOK_INTERVAL
         self._fleet.look()
 
-    def _wait(self, seconds: float) -> None:
+    def _take(self, limit: int) -> tuple[list[Delivery], bool]:
+        """Return what there is at this moment, and whether any list was asked for it."""
+        self._connect()
+        if self._fleet.hear() and time.monotonic() >= self._look_at:
+            self._look()
+        deliveries = self._arrived(limit) or self._fleet.parked_arrivals()
+        if deliveries or not (asked := self._fleet.to_ask()):
+            return deliveries, False
+        return self._fleet.take(limit, asked), True
+
+    def _make_room(self, limit: int) -> None:
+        """See to it that parked takes bring no more than is wanted."""
+        if limit < self._fleet.parked_count:
+            self._unpark()
+
+    def _unpark(self) -> None:
+        """Take nothing more; what a parked take has just brought goes to others."""
+        surplus = self._fleet.unpark(to_run=False)
+        if not surplus:
+            return
+        try:
+            self.settle([Settlement(delivery=delivery, outcome=Outcome.REQUEUE) for delivery in surplus])
+        except OperationalError:
+            for delivery in surplus:
+                self._fleet.shard_of(delivery.queue).record.disown(str(delivery.tag))
+            raise
+
+    def _wait(self, seconds: float, limit: int) -> None:
         """Wait for the bell, for a delayed message's moment, or for the next look at everything."""
         until_look = self._look_at - time.monotonic()
         if until_look <= 0:
             self._look()
             return
         try:
-            if self._fleet.listen() or self._fanouts.is_something_there:
+            if self._fleet.listen() or self._fanouts.is_something_there or not self._fleet.park(limit, seconds):
                 return
             until_due = self._fleet.seconds_until_due
             pauses = [seconds, until_look] if until_due is None else [seconds, until_look, until_due]
-            wait_for_any([self._waker.fileno(), *self._fleet.filenos, *self._fanouts.filenos], min(pauses))
-            self._fleet.listen()
+            filenos = [self._waker.fileno(), *self._fleet.filenos, *self._fanouts.filenos]
+            ready = wait_for_any(filenos, min(pauses))
+            if not ready <= self._fleet.parked_filenos:
+                self._fleet.listen()
         except RedisUnavailable:
             # The next turn of the loop connects again, or says that it cannot.
             return

@@ -3,7 +3,7 @@
 import time
 from typing import Final, NamedTuple
 
-from celeriac.brokers.redis.line import wait_for_any
+from celeriac.brokers.redis.waker import wait_for_any
 from celeriac.redis.connecting import Connector
 from celeriac.redis.connection import Connection
 from celeriac.redis.errors import RedisUnavailable

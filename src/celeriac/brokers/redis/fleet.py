@@ -11,8 +11,10 @@ from functools import partial
 from typing import Final, TypeVar
 
 from celeriac.brokers.base import Delivery
+from celeriac.brokers.redis.agenda import ListEntry
 from celeriac.brokers.redis.layout import Layout
 from celeriac.brokers.redis.line import Line
+from celeriac.brokers.redis.parked_take import LEAST, Lost
 from celeriac.brokers.redis.record import Record
 from celeriac.brokers.redis.shard import TAKE_BYTES, Shard
 from celeriac.exceptions import OperationalError
@@ -44,6 +46,8 @@ class Fleet:
         #: Those first whose turn it is.
         self._shards: dict[str, Shard] = {}
         self._lines: dict[Connector, Line] = {}
+        #: The list that a take is parked on, or was last: then the bell does not ring for it until it is asked again.
+        self._parked: dict[Line, tuple[Shard, ListEntry]] = {}
         #: Shards that cannot be asked at the moment, as their slot is on its way, and until when (monotonic).
         self._away: dict[Shard, float] = {}
 
@@ -93,10 +97,12 @@ class Fleet:
                 is_new = line.open()
             except RedisUnavailable as away:
                 error = away
+                self._lose_parked(line)
                 self._leave_line(line)
                 continue
             is_any_open = True
             if is_new:
+                self._lose_parked(line)
                 anew += [shard for shard in self._shards.values() if shard.line is line]
         if error is not None and not is_any_open:
             raise error
@@ -110,6 +116,9 @@ class Fleet:
         for line in self._lines.values():
             keys, is_all = line.heard()
             is_deaf = is_deaf or line.is_deaf
+            if line.parked.key is not None:
+                # The parked take answers for it.
+                keys = [key for key in keys if key != line.parked.key]
             if keys or is_all:
                 for shard in self._shards.values():
                     if shard.line is line:
@@ -122,6 +131,63 @@ class Fleet:
         """Hear what has come without being asked for; return whether anything has."""
         has_heard = [line.listen() for line in self._lines.values()]
         return any(has_heard)
+
+    def park(self, limit: int, seconds: float) -> bool:
+        """Have each server take the next message of one list by itself, while there is room for as many.
+
+        Returns False when a list has to be asked first, because nothing tells of its messages any more.
+        """
+        room = limit - self.parked_count
+        for line in self._lines.values():
+            if line.parked.key is not None:
+                continue
+            choice = self._likeliest(line) if room > 0 and seconds >= LEAST else None
+            if choice is None or choice != self._parked.get(line, choice):
+                self._rouse(line)
+            elif line.parked.prepare():
+                shard, entry = self._parked[line] = choice
+                line.parked.park(entry.key, shard.park(entry))
+                room -= 1
+            else:
+                self._rouse(line)
+        return not self.to_ask()
+
+    @property
+    def parked_filenos(self) -> set[int]:
+        """What becomes readable when a parked take is answered."""
+        return {line.parked.fileno() for line in self._lines.values()}
+
+    @property
+    def parked_count(self) -> int:
+        """How many messages parked takes may bring."""
+        return sum([line.parked.key is not None for line in self._lines.values()])
+
+    def parked_arrivals(self) -> list[Delivery]:
+        """Return what parked takes have brought by now."""
+        deliveries: list[Delivery] = []
+        for line in self._lines.values():
+            if (answer := line.parked.answer()) is not None:
+                deliveries += self._finish_parked(line, answer)
+        return deliveries
+
+    def unpark(self, *, to_run: bool = True) -> list[Delivery]:
+        """End parked takes; return what they have brought, to be run or to be given back."""
+        deliveries: list[Delivery] = []
+        for line in self._lines.values():
+            if (answer := line.parked.end(line.connection)) is not None:
+                deliveries += self._finish_parked(line, answer, to_run=to_run)
+        return deliveries
+
+    def drop_parked(self) -> None:
+        """Forget parked takes; what they bring stays in the record."""
+        for line in self._lines.values():
+            self._lose_parked(line)
+
+    def rouse(self) -> None:
+        """Have the lists asked for which neither a parked take nor the bell tells."""
+        for line in self._lines.values():
+            if line.parked.key is None:
+                self._rouse(line)
 
     def ping(self) -> None:
         """Hear what was sent before now."""
@@ -189,6 +255,32 @@ class Fleet:
         """Disconnect. Safe to call twice."""
         for line in self._lines.values():
             line.close()
+
+    def _likeliest(self, line: Line) -> tuple[Shard, ListEntry] | None:
+        """Return the list to park a take on: of the shards that were asked last."""
+        if line.parked.is_possible and line.connection.is_open:
+            for shard in reversed(self._open_shards()):
+                if shard.line is line and (entry := shard.agenda.likeliest) is not None:
+                    return shard, entry
+        return None
+
+    def _finish_parked(self, line: Line, answer: Reply | Lost, *, to_run: bool = True) -> list[Delivery]:
+        shard, _ = self._parked[line]
+        try:
+            return shard.finish_parked(answer, to_run=to_run)
+        except OperationalError:
+            # It is in the record. Who takes next meets the error again, if it is still there.
+            return []
+
+    def _lose_parked(self, line: Line) -> None:
+        if line.parked.key is not None:
+            line.parked.close()
+            self._finish_parked(line, Lost("The connection to the server was lost."))
+
+    def _rouse(self, line: Line) -> None:
+        if line in self._parked:
+            shard, entry = self._parked.pop(line)
+            shard.agenda.wake((entry.key,))
 
     def _take_from(self, shards: Sequence[Shard], limit: int, taken: list[Delivery]) -> OperationalError | None:
         """Add what some shards give, on each node at once; return an error of some node, if there was one."""

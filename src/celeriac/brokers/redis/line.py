@@ -8,19 +8,16 @@ server or a proxy that does not know of it leaves the consumer deaf: then it has
 alternatives in ``docs/internals/redis-engine.md``.
 """
 
-import contextlib
 import logging
-import os
-import select
-from collections.abc import Sequence
 from typing import Any
 
+from celeriac.brokers.redis.parked_take import ParkedTake
 from celeriac.redis.connecting import Connector
 from celeriac.redis.connection import Connection
 from celeriac.redis.errors import RedisRefused
 from celeriac.redis.packing import Reply
 
-__all__ = ["Line", "Waker", "wait_for_any"]
+__all__ = ["Line"]
 
 _log = logging.getLogger("celeriac.broker")
 
@@ -31,6 +28,8 @@ class Line:
     def __init__(self, connector: Connector) -> None:
         self.connection = Connection(connector, on_push=self._heard)
         self._redirected = Connection(connector) if connector.location.protocol == 2 else None
+        #: Beside the bell, for one list.
+        self.parked = ParkedTake(connector)
         self._armed = -1
         self._redirected_generation = 0
         self._rung: list[bytes] = []
@@ -73,11 +72,13 @@ class Line:
         numbers = [self.connection.fileno()]
         if self._redirected is not None:
             numbers.append(self._redirected.fileno())
+        numbers.append(self.parked.fileno())
         return [number for number in numbers if number >= 0]
 
     def close(self) -> None:
         """Disconnect. Safe to call twice."""
         self.connection.close()
+        self.parked.close()
         if self._redirected is not None:
             self._redirected.close()
 
@@ -117,51 +118,3 @@ class Line:
             self._is_all_rung = True
         else:
             self._rung += keys
-
-
-class Waker:
-    """Ends a wait from another thread."""
-
-    def __init__(self) -> None:
-        self._reading, self._writing = os.pipe()
-        os.set_blocking(self._reading, False)
-        os.set_blocking(self._writing, False)
-        self._is_closed = False
-        #: Set after the pipe was written to, so that who has not been called need not read it to learn that.
-        self._is_called = False
-
-    def fileno(self) -> int:
-        """Return what becomes readable."""
-        return self._reading
-
-    def wake(self) -> None:
-        """End the wait that has begun, or the next one. Safe from any thread."""
-        # Full of earlier calls, or closed.
-        with contextlib.suppress(OSError):
-            os.write(self._writing, b"!")
-        self._is_called = True
-
-    def take(self) -> bool:
-        """Return whether somebody has called ``wake`` since."""
-        if not self._is_called:
-            return False
-        self._is_called = False
-        try:
-            return bool(os.read(self._reading, 4096))
-        except OSError:
-            return False
-
-    def close(self) -> None:
-        """End it. Safe to call twice."""
-        if not self._is_closed:
-            self._is_closed = True
-            os.close(self._reading)
-            os.close(self._writing)
-
-
-def wait_for_any(filenos: Sequence[int], seconds: float) -> None:
-    """Wait until one of these is readable, or the time is over."""
-    poll = select.poll()
-    for number in filenos:
-        poll.register(number, select.POLLIN)
-    poll.poll(max(0, int(seconds * 1000 + 0.999)))

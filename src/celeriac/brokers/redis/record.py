@@ -43,6 +43,8 @@ class Record:
         self._has_lapsed = False
         #: The tags of deliveries that were handed out and are not settled.
         self.handed: set[str] = set()
+        #: The tag of what a parked take may bring, or may have brought without our having read it.
+        self.awaited = ""
         #: The record may hold more than was handed out.
         self.is_in_doubt = False
 
@@ -108,7 +110,7 @@ class Record:
         these messages back.
         """
         receipts = [receipt.decode() for receipt in self.line.connection.call(b"HKEYS", self.keys.in_flight)]
-        missing = sorted(set(receipts) - self.handed, key=_number)
+        missing = sorted(set(receipts) - self.handed - {self.awaited}, key=_number)
         self.is_in_doubt = len(missing) > limit
         del missing[limit:]
         if not missing:
@@ -130,6 +132,11 @@ class Record:
         while self.line.connection.run(call):
             pass
         self.handed.clear()
+
+    def disown(self, tag: str) -> None:
+        """Note that a delivery was not handed out after all: it will be found in the record, if it is still there."""
+        self.handed.discard(tag)
+        self.is_in_doubt = True
 
     def forget(self, tags: Iterable[str]) -> None:
         """Note that these deliveries have ended."""

@@ -13,6 +13,7 @@ from celeriac.brokers.redis.agenda import Agenda, ListEntry
 from celeriac.brokers.redis.elements import eta_of, is_redelivered
 from celeriac.brokers.redis.layout import Layout
 from celeriac.brokers.redis.line import Line
+from celeriac.brokers.redis.parked_take import Lost
 from celeriac.brokers.redis.record import SCRIPTS, Record
 from celeriac.exceptions import OperationalError
 from celeriac.redis.errors import ReplyError
@@ -28,6 +29,9 @@ TAKE_BYTES: Final = 1 << 20
 #: Delayed messages of a queue that are moved in one take: a few for each that is asked for, and within these bounds.
 _RIPEN_LEAST: Final = 100
 _RIPEN_MOST: Final = 1000
+#: Milliseconds after which the answer to a parked take is not believed: the node was stopped, and perhaps its lease has
+#: ended meanwhile and others have the message.
+_STALE: Final = 100
 #: Seconds between two complaints about a key that is no list.
 _COMPLAINT_INTERVAL: Final = 60.0
 
@@ -55,6 +59,8 @@ class Shard:
         #: The server's clock in milliseconds minus ours.
         self._ahead = 0.0
         self._asked = _Question([], [], 0)
+        #: The list that a take is parked on, and the last receipt's number before it.
+        self._parked: tuple[ListEntry, int]
         self._complained_at = -_COMPLAINT_INTERVAL
 
     def begin_anew(self) -> None:
@@ -130,6 +136,40 @@ class Shard:
             )
         # Without an answer the server's time is not known: it decides on each that has an eta.
         return self._hand_out(deliveries, 0.0)
+
+    def park(self, entry: ListEntry) -> ScriptCall:
+        """Return the take that waits for the next message of a list; its answer goes to ``finish_parked``."""
+        record = self.record
+        self._serial += 1
+        record.awaited = f"{self._serial}:{entry.name}"
+        self._parked = entry, self._serial - 1
+        keys = (record.keys.nodes, record.keys.in_flight, record.keys.executions, entry.key)
+        return ScriptCall(load_script(SCRIPTS, "take_one"), keys, (record.incarnation, record.awaited))
+
+    def finish_parked(self, reply: Reply, *, to_run: bool = True) -> list[Delivery]:
+        """Return what a parked take has brought; to be run it must be fresh, and otherwise the record tells of it."""
+        entry, serial = self._parked
+        self.record.awaited = ""
+        # The bell does not ring for a list that only a parked take has found empty.
+        self.agenda.wake((entry.key,))
+        if isinstance(reply, Lost):
+            self.record.is_in_doubt = True
+            return []
+        now, has_lapsed, _, given, _ = reply
+        if has_lapsed:
+            return []
+        if given and to_run and self._now() - now > _STALE:
+            self.record.is_in_doubt = True
+            return []
+        ahead = self._ahead
+        try:
+            return self._deliver([entry], reply, serial)
+        except OperationalError:
+            self.record.is_in_doubt = True
+            raise
+        finally:
+            # The answer may have waited for a reader.
+            self._ahead = max(ahead, self._ahead)
 
     def arrive(self, queue: str, elements: Sequence[bytes]) -> list[Delivery]:
         """Take up messages of a queue that came by another way than its lists."""

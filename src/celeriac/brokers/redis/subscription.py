@@ -6,7 +6,7 @@ from celeriac.brokers.base import Broadcast, Channel, Subscription
 from celeriac.brokers.redis.ear import SILENCE, Ear
 from celeriac.brokers.redis.elements import encode
 from celeriac.brokers.redis.layout import Layout
-from celeriac.brokers.redis.line import Waker, wait_for_any
+from celeriac.brokers.redis.waker import Waker, wait_for_any
 from celeriac.exceptions import UnreadableMessage
 from celeriac.protocol import kombu_envelope
 from celeriac.protocol.message import Message
