@@ -130,8 +130,8 @@ class TickSchedule(BaseSchedule):
     """A schedule that computes the instants at which it ticks, and asks no clock to do so.
 
     Every node computes the same ticks, so that a tick can be told from all others by its instant alone. A class of
-    one's own writes ``next_after``; the rest follows from it. ``latest_at`` is asked for whenever an entry is due: worth
-    writing, too, where it can be computed.
+    one's own writes ``next_after``; the rest follows from it. ``latest_at`` is asked for whenever an entry is due, so
+    it is worth writing, too, where it can be computed.
     """
 
     def next_after(self, instant: datetime) -> datetime | None:
