@@ -172,3 +172,9 @@ def test_an_entry_whose_class_is_not_in_this_code_is_shown_and_cannot_be_resumed
         with pytest.raises(ImproperlyConfigured, match="EveryLeapSecond"):
             periodic.resume("rarely")
     other.close()
+
+
+def test_some_are_read_by_their_names_or_from_a_place_on(periodic: PeriodicTasks) -> None:
+    assert list(periodic.several(["rarely", "nobody"])) == ["rarely"]
+    assert [task.name for task in periodic.some(2, offset=1, order="name")] == ["rarely", "silently"]
+    assert periodic.count() == 3

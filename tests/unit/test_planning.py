@@ -6,7 +6,7 @@ import pytest
 
 from celeriac.beat.planning import GRACE, Plan, first_due, plan
 from celeriac.schedule_entry import ScheduleEntry
-from celeriac.schedules import BaseSchedule, TickSchedule, clocked, crontab, schedstate, schedule
+from celeriac.schedules import BaseSchedule, clocked, crontab, schedstate, schedule
 from celeriac.timetables.base import EntryState
 
 #: 12:00 on a Monday.
@@ -125,20 +125,8 @@ class Every(BaseSchedule):
         return schedstate(waited >= 10, 10.0 if waited >= 10 else 10 - waited)
 
 
-class Minutely(TickSchedule):
-    """Says when it ticks next and no more."""
-
-    def next_after(self, instant):
-        return instant.replace(second=0, microsecond=0) + timedelta(minutes=1)
-
-
 class TestOwnSchedules:
-    """Schedules of the user's in Celery's form are asked; those that compute their ticks need only say the next one."""
-
-    def test_one_that_only_says_its_next_tick_runs_and_makes_up_for_missed_ones(self):
-        assert planned(entry_state(), NOON + 0.5, Minutely()) == Plan((NOON,), 0, 0, NOON + MINUTE)
-        missed = Plan((NOON + 4 * MINUTE,), 4, 0, NOON + 5 * MINUTE)
-        assert planned(entry_state(), NOON + 4 * MINUTE + 1, Minutely()) == missed
+    """Schedules of the user's in Celery's form are asked."""
 
     def at(self, moment: float) -> Every:
         when = Every()

@@ -1,6 +1,6 @@
 """An app's periodic tasks, for pages and commands that look after them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
@@ -105,10 +105,22 @@ class PeriodicTasks:
         """Disconnect. Safe to call twice; the next use connects again."""
         self._timetable.close()
 
-    def some(self, limit: int = 100, *, order: Order = "next") -> list[PeriodicTask]:
-        """Return some of them: those that run first, or the first ones by ``order="name"``."""
+    def some(self, limit: int = 100, *, offset: int = 0, order: Order = "next") -> list[PeriodicTask]:
+        """Return some of them: those that run first, or the first ones by ``order="name"``.
+
+        ``offset`` is how many are left out before.
+        """
         now = self._timetable.now()
-        return [self._look(state, now) for state in self._timetable.entries(0, limit, order=order)]
+        return [self._look(state, now) for state in self._timetable.entries(offset, limit, order=order)]
+
+    def several(self, names: Sequence[str]) -> dict[str, PeriodicTask]:
+        """Return those of these names, by name, in one round trip; those that are not there are left out."""
+        now = self._timetable.now()
+        return {name: self._look(state, now) for name, state in self._timetable.states(names).items()}
+
+    def count(self) -> int:
+        """Return how many there are."""
+        return self._timetable.count()
 
     def __iter__(self) -> Iterator[PeriodicTask]:
         """Yield all of them, by name."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from celeriac.django.models import ScheduledTask
     from celeriac.timetables.base import Timetable
 
-__all__ = ["watch_rows"]
+__all__ = ["push_row", "watch_rows"]
 
 #: As Django names a model that may not be loaded yet.
 _MODEL = "celeriac.ScheduledTask"
@@ -69,7 +69,7 @@ class _Push:
             timetable = get_current_app().timetable()
             try:
                 for name in sorted(self.names):
-                    _push(timetable, name, rows.get(name))
+                    push_row(timetable, name, rows.get(name))
             finally:
                 timetable.close()
         except (CeleriacError, DatabaseError) as error:
@@ -80,7 +80,11 @@ class _Push:
             )
 
 
-def _push(timetable: "Timetable", name: str, row: "ScheduledTask | None") -> None:
+def push_row(timetable: "Timetable", name: str, row: "ScheduledTask | None") -> None:
+    """Put a row into the timetable; without one, take the entry of this name out.
+
+    Raises ``OperationalError`` if the timetable is away; what cannot be an entry is said in the log.
+    """
     if row is None:
         state = timetable.get(name)
         if state is not None and state.entry.source == database_source():

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone, translation
+from django.utils.translation import gettext_lazy as _
 
 from celeriac import clock
 from celeriac.django.choice_field import ChoiceField
@@ -90,8 +91,8 @@ class ScheduledTask(models.Model):
     class Meta:
         """What Django calls it."""
 
-        verbose_name = "periodic task"
-        verbose_name_plural = "periodic tasks"
+        verbose_name = _("periodic task")
+        verbose_name_plural = _("periodic tasks")
         ordering = ("name",)
 
     def __str__(self) -> str:
@@ -110,9 +111,9 @@ class ScheduledTask(models.Model):
     save.alters_data = True  # type: ignore[attr-defined]  # as above
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
-        """Remember the name, as Django makes the row's object."""
-        row: Self = super().from_db(db, field_names, values)
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **more: Any) -> Self:
+        """Remember the name, as Django makes the row's object; it says more of it from release to release."""
+        row: Self = super().from_db(db, field_names, values, **more)
         row.known_name = row.__dict__.get("name")
         return row
 

@@ -9,9 +9,6 @@ from celeriac.schedules.zones import first_instant, read_zone, zone_name
 
 __all__ = ["BaseSchedule", "ScheduleApp", "TickSchedule", "schedstate"]
 
-_FIRST_LOOK_BACK = timedelta(seconds=1)
-_LONGEST_LOOK_BACK = timedelta(days=36_525)
-
 
 class schedstate(NamedTuple):  # noqa: N801 - Celery's name
     """Whether a run is due, and after how many seconds to ask again; None: there is nothing more to come."""
@@ -130,8 +127,7 @@ class TickSchedule(BaseSchedule):
     """A schedule that computes the instants at which it ticks, and asks no clock to do so.
 
     Every node computes the same ticks, so that a tick can be told from all others by its instant alone. A class of
-    one's own writes ``next_after``; the rest follows from it. ``latest_at`` is asked for whenever an entry is due, so
-    it is worth writing, too, where it can be computed.
+    one's own writes ``next_after``, and ``latest_at`` if missed runs are to be made up for; the rest follows from them.
     """
 
     def next_after(self, instant: datetime) -> datetime | None:
@@ -142,20 +138,8 @@ class TickSchedule(BaseSchedule):
         raise NotImplementedError(f"{type(self).__qualname__} does not say when it ticks (next_after).")
 
     def latest_at(self, instant: datetime) -> datetime | None:
-        """Return the last tick that is not after the instant, in UTC; None when there is none yet.
-
-        Unless a class computes it, it is found by looking from further and further back, up to a hundred years.
-        """
-        end = self._utc(instant)
-        back = _FIRST_LOOK_BACK
-        while back <= _LONGEST_LOOK_BACK:
-            latest = None
-            for tick in self.ticks(end - back, end):
-                latest = tick
-            if latest is not None:
-                return latest
-            back *= 4
-        return None
+        """Return the last tick that is not after the instant, in UTC; None when there is none yet."""
+        raise NotImplementedError(f"{type(self).__qualname__} does not say when it ticked last (latest_at).")
 
     def ticks(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """Yield the ticks after one instant up to another, which is included."""

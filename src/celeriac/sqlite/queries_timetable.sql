@@ -133,6 +133,12 @@ SELECT definition, generation, next_at, last_due, last_run_id, last_published_at
     paused_until
 FROM schedule_entry WHERE name = ?;
 
+-- name: entries_of
+-- :names (JSON)
+SELECT definition, generation, next_at, last_due, last_run_id, last_published_at, lateness, runs, missed, skipped,
+    paused_until
+FROM schedule_entry WHERE name IN (SELECT value FROM json_each(?));
+
 -- name: entries_by_name
 -- :limit :offset
 SELECT definition, generation, next_at, last_due, last_run_id, last_published_at, lateness, runs, missed, skipped,

@@ -307,6 +307,10 @@ class Timetable(ABC):
         """Return an entry, or None."""
 
     @abstractmethod
+    def states(self, names: Sequence[str]) -> dict[str, EntryState]:
+        """Return the entries of these names, in one round trip; those that are not there are left out."""
+
+    @abstractmethod
     def entries(self, offset: int = 0, limit: int = 100, *, order: Order = "name") -> list[EntryState]:
         """Return some of the entries."""
 

@@ -230,6 +230,11 @@ class MemoryTimetable(Timetable):
             row = self._plan.rows.get(name)
             return None if row is None else _state(row)
 
+    def states(self, names: Sequence[str]) -> dict[str, EntryState]:
+        with self._plan.changed:
+            rows = {name: self._plan.rows[name] for name in names if name in self._plan.rows}
+            return {name: _state(row) for name, row in rows.items()}
+
     def entries(self, offset: int = 0, limit: int = 100, *, order: Order = "name") -> list[EntryState]:
         with self._plan.changed:
             rows = sorted(self._plan.rows.values(), key=lambda row: row.entry.name)

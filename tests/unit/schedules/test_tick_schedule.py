@@ -210,42 +210,6 @@ def test_a_single_run_is_before_or_behind() -> None:
     assert repr(entry) == "<clocked: 2025-06-01 12:00:00+00:00>"
 
 
-class Christmas(TickSchedule):
-    """At midnight UTC on 25 December, since 2000: says when it ticks next and no more."""
-
-    def next_after(self, instant: datetime) -> datetime | None:
-        moment = self.maybe_make_aware(instant)
-        days = (datetime(year, 12, 25, tzinfo=UTC) for year in range(max(2000, moment.year), moment.year + 2))
-        return next(day for day in days if day > moment)
-
-
-@pytest.mark.parametrize(
-    ("instant", "tick"),
-    [
-        (datetime(2025, 6, 1, tzinfo=UTC), datetime(2024, 12, 25, tzinfo=UTC)),
-        (datetime(2025, 12, 25, tzinfo=UTC), datetime(2025, 12, 25, tzinfo=UTC)),
-        (datetime(2025, 12, 24, 23, tzinfo=UTC), datetime(2024, 12, 25, tzinfo=UTC)),
-    ],
-)
-def test_the_last_tick_is_found_for_a_class_that_only_says_the_next(instant: datetime, tick: datetime) -> None:
-    assert Christmas().latest_at(instant) == tick
-
-
-def test_there_may_have_been_no_tick_yet() -> None:
-    class Never(TickSchedule):
-        def next_after(self, instant: datetime) -> datetime | None:
-            return None
-
-    assert Never().latest_at(NOW) is None
-
-
-@patient
-@given(st.integers(1, 10**7), st.integers(0, 10**9))
-def test_looking_back_finds_what_is_computed(every: int, later: int) -> None:
-    instant = NOW + timedelta(seconds=later)
-    assert TickSchedule.latest_at(schedule(every), instant) == schedule(every).latest_at(instant)
-
-
 def test_a_single_run_on_the_clock_of_a_zone_follows_the_rule_for_nights() -> None:
     in_the_gap = clocked(datetime(2025, 3, 30, 2, 30), tz="Europe/Berlin")
     assert in_the_gap.clocked_time == datetime(2025, 3, 30, 1, tzinfo=UTC)

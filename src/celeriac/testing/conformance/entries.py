@@ -37,6 +37,7 @@ class Entries(TimetableHarness):
 
     def test_a_name_nobody_knows_is_nothing(self) -> None:
         assert self.timetable.get("a") is None
+        assert self.timetable.states(["a"]) == {}
         assert self.timetable.entries() == []
         assert self.timetable.count() == 0
         assert self.timetable.history("a") == []
@@ -158,6 +159,12 @@ class Entries(TimetableHarness):
         assert by_moment == ["b", "a", "c", "d", "e"]
         assert [state.entry.name for state in self.timetable.entries(1, 3, order="next")] == ["a", "c", "d"]
         assert self.timetable.count() == 5
+
+    def test_some_entries_are_read_by_their_names(self) -> None:
+        for name in ("a", "b", "c"):
+            self.save(name)
+        assert self.timetable.states(["c", "a", "nobody", "a"]) == {name: self.state(name) for name in ("a", "c")}
+        assert self.timetable.states([]) == {}
 
     def test_many_entries_are_put_in_order_at_once(self) -> None:
         entries = [self.entry(f"entry-{number:04}") for number in range(3000)]

@@ -160,6 +160,9 @@ class RedisTimetable(Timetable):
     def get(self, name: str) -> EntryState | None:
         return next(iter(self._states([name])), None)
 
+    def states(self, names: Sequence[str]) -> dict[str, EntryState]:
+        return {state.entry.name: state for state in self._states(names)}
+
     def entries(self, offset: int = 0, limit: int = 100, *, order: Order = "name") -> list[EntryState]:
         keys = self._keys
         names: list[bytes]

@@ -141,6 +141,10 @@ class SqliteTimetable(Timetable, SqliteEngine):
     def get(self, name: str) -> EntryState | None:
         return next((to_state(row) for row in self._select("entry", name)), None)
 
+    def states(self, names: Sequence[str]) -> dict[str, EntryState]:
+        found = [to_state(row) for row in self._select("entries_of", json.dumps(list(names)))]
+        return {state.entry.name: state for state in found}
+
     def entries(self, offset: int = 0, limit: int = 100, *, order: Order = "name") -> list[EntryState]:
         return [to_state(row) for row in self._select(_ORDERS[order], limit, offset)]
 
