@@ -5,12 +5,15 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.utils.translation import gettext_lazy as _
 
-from celeriac.django.admin.looking import opened, tried
+from celeriac.django.admin.looking import tried
+from celeriac.local import get_current_app
 
 __all__ = ["PausedFilter", "QueueFilter", "TaskFilter"]
 
 #: Values that a filter offers; who wants another one searches for it.
 _MOST = 50
+#: Entries that are read in one go.
+_PAGE = 5000
 #: Entries that the database is asked for by name.
 _MOST_NAMES = 10_000
 
@@ -65,5 +68,13 @@ class PausedFilter(admin.SimpleListFilter):
 
 
 def _paused_names() -> list[str]:
-    with opened() as tasks:
-        return [task.name for task in tasks if task.is_paused][:_MOST_NAMES]
+    timetable = get_current_app().timetable()
+    try:
+        now, offset = timetable.now(), 0
+        names: list[str] = []
+        while len(names) < _MOST_NAMES and (states := timetable.entries(offset, _PAGE)):
+            names += [each.entry.name for each in states if each.paused_until is not None and each.paused_until > now]
+            offset += len(states)
+    finally:
+        timetable.close()
+    return names[:_MOST_NAMES]

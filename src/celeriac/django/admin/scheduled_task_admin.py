@@ -10,6 +10,7 @@ from django.http import JsonResponse
 from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
@@ -72,6 +73,16 @@ class ScheduledTaskAdmin(admin.ModelAdmin):
 
     def get_changelist(self, request: Any, **options: Any) -> type[ChangeList]:
         return LookingChangeList
+
+    def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
+        title = capfirst(self.opts.verbose_name_plural)  # in languages that bend names, Django's sentences are wrong
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def changeform_view(
+        self, request: Any, object_id: Any = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        title = capfirst(self.opts.verbose_name) if object_id else _("New periodic task")
+        return super().changeform_view(request, object_id, form_url, {"title": title, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("Runs"), ordering="expression")
     def schedule_text(self, row: ScheduledTask) -> SafeString:

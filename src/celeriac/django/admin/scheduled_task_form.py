@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -13,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from celeriac.django.admin.preview import known_tasks
 from celeriac.django.models import ScheduledTask
 
-__all__ = ["ScheduledTaskForm", "SuggestingInput"]
+__all__ = ["FIELD_NAMES", "ScheduledTaskForm", "SuggestingInput"]
 
 
 class SuggestingInput(AdminTextInputWidget):
@@ -33,6 +34,30 @@ class _TaskInput(SuggestingInput):
     suggestions = staticmethod(known_tasks)
 
 
+#: What people call the fields. The model has no such names, for they would be in its migrations.
+FIELD_NAMES = {
+    "name": _("name"),
+    "description": _("description"),
+    "task": _("task"),
+    "kind": _("kind of schedule"),
+    "expression": _("expression"),
+    "time_zone": _("time zone"),
+    "starts_at": _("starts"),
+    "ends_at": _("ends"),
+    "one_off": _("only once"),
+    "args": _("arguments"),
+    "kwargs": _("keyword arguments"),
+    "queue": _("queue"),
+    "priority": _("priority"),
+    "expires": _("expires after"),
+    "options": _("further options"),
+    "missed": _("missed runs"),
+    "missed_bound": _("at most"),
+    "overlap": _("overlapping runs"),
+    "enabled": _("enabled"),
+}
+
+
 @cache
 def _zones() -> list[str]:
     return sorted(zoneinfo.available_timezones())
@@ -46,7 +71,7 @@ class ScheduledTaskForm(forms.ModelForm):
     """Says in a sentence what each field does. What is wrong is the model's to say."""
 
     class Meta:
-        """Labels and help in the user's language; the model's own names are for the code."""
+        """Help in the user's language."""
 
         model = ScheduledTask
         fields = "__all__"  # noqa: DJ007 - the admin chooses
@@ -60,27 +85,6 @@ class ScheduledTaskForm(forms.ModelForm):
             "kwargs": forms.Textarea({"rows": 3, "class": "vLargeTextField celeriac-code", "spellcheck": "false"}),
             "options": forms.Textarea({"rows": 3, "class": "vLargeTextField celeriac-code", "spellcheck": "false"}),
             "description": forms.Textarea({"rows": 2, "class": "vLargeTextField"}),
-        }
-        labels = {  # noqa: RUF012 - Django's form
-            "name": _("Name"),
-            "description": _("Description"),
-            "task": _("Task"),
-            "kind": _("Kind of schedule"),
-            "expression": _("Expression"),
-            "time_zone": _("Time zone"),
-            "starts_at": _("Starts"),
-            "ends_at": _("Ends"),
-            "one_off": _("Only once"),
-            "args": _("Arguments"),
-            "kwargs": _("Keyword arguments"),
-            "queue": _("Queue"),
-            "priority": _("Priority"),
-            "expires": _("Expires after"),
-            "options": _("Further options"),
-            "missed": _("Missed runs"),
-            "missed_bound": _("At most"),
-            "overlap": _("Overlapping runs"),
-            "enabled": _("Enabled"),
         }
         help_texts = {  # noqa: RUF012 - Django's form
             "name": _("Under this name it is in the timetable; another name makes it another entry, without a past."),
@@ -114,6 +118,11 @@ class ScheduledTaskForm(forms.ModelForm):
             "kwargs": {"invalid": _('This is no JSON. Write an object, such as {"days": 30}.')},
             "options": {"invalid": _('This is no JSON. Write an object, such as {"headers": {"tenant": "north"}}.')},
         }
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if "time_zone" in self.fields:
+            self.fields["time_zone"].widget.attrs["placeholder"] = settings.TIME_ZONE
 
     def clean(self) -> Any:
         """Know the site's tasks, so that the model can compare the arguments with what the task takes."""
