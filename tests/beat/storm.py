@@ -38,7 +38,7 @@ class Weather:
     seconds: float
     seed: int
     #: Seconds between two events, from and to.
-    pause: tuple[float, float] = (0.3, 3.0)
+    pause: tuple[float, float] = (2.0, 8.0)
     #: Seconds for which a process is stopped, from and to.
     stop: tuple[float, float] = (1.0, 20.0)
     #: Seconds for which a server is away, from and to.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 from celeriac import Celeriac, shared_task, signals
 from celeriac.app import shared
@@ -20,6 +21,7 @@ from celeriac.run_id import run_id
 from celeriac.schedules import BaseSchedule, crontab, schedstate
 from celeriac.testing.conformance.harness import until
 from celeriac.timetables.base import Timetable
+from celeriac.timetables.memory import MemoryTimetable
 from tests.beat.clockwork import Stores
 from tests.beat.schedulers import Published, Schedulers
 from tests.redis.key_space import own_keys
@@ -206,6 +208,27 @@ def test_of_two_apps_with_an_entry_of_one_name_the_first_keeps_it_and_the_other_
     finally:
         for desk in desks:
             desk.close()
+
+
+class WatchedTimetable(MemoryTimetable):
+    """Knows how many runs each step has claimed."""
+
+    def claim(self, claims):
+        self.steps = [*getattr(self, "steps", ()), sum(len(claim.runs) for claim in claims)]
+        return super().claim(claims)
+
+
+def test_after_an_outage_the_runs_come_in_steps_that_end_soon(tmp_path):
+    app = Celeriac("steps", broker=f"memory://{tmp_path.name}", set_as_current=False)
+    timetable = WatchedTimetable(app.broker)
+    [given] = code_entries_of(app, missed=every(1.0, missed="all", missed_bound=1000))
+    for number in range(8):
+        timetable.save(replace(given.entry, name=f"missed {number}"), timetable.now() - 300)
+    beat = Beat(app, timetable, name="beat")
+    until(lambda: beat.turn() > 0)
+    assert sum(timetable.steps) >= 8 * 300
+    assert max(timetable.steps) < 500 + 310
+    app.close()
 
 
 def test_a_run_waits_for_the_end_of_the_one_before_as_its_result_tells(desk):

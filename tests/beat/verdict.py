@@ -63,7 +63,7 @@ def judge(
         by_entry[clockwork.number(run.entry)].append(run)
     for number in range(clockwork.entries):
         runs = sorted(by_entry[number], key=lambda run: run.due)
-        _judge_entry(verdict, clockwork, number, runs, namespace=namespace, begin=begin, end=end)
+        _judge_entry(verdict, clockwork, number, runs, namespace=namespace, begin=begin, end=end, windows=windows)
     _judge_waits(verdict, windows)
     _judge_messages(verdict, Counter(run.id for run in claimed), published)
     _judge_executions(verdict, published, executions)
@@ -79,6 +79,7 @@ def _judge_entry(
     namespace: str,
     begin: float,
     end: float,
+    windows: Sequence[Window],
 ) -> None:
     interval, policy = clockwork.interval(number), clockwork.policy(number)
     if not runs:
@@ -100,7 +101,7 @@ def _judge_entry(
         verdict.late += run.at - run.due > GRACE
         if left_out:
             verdict.left_out[policy] += left_out
-            fault = _fault(policy, run, interval)
+            fault = _fault(policy, run, interval, windows)
             if fault:
                 verdict.faults.append(f"{left_out} before {run} of entry {number} are missing: {fault}")
         expected = run.due + interval
@@ -108,14 +109,18 @@ def _judge_entry(
         verdict.faults.append(f"entry {number}: nothing since {expected}, {end - expected:.1f} s before the end")
 
 
-def _fault(policy: str, run: Claimed, interval: float) -> str:
-    """Say what is wrong about moments that were left out before a run."""
+def _fault(policy: str, run: Claimed, interval: float, windows: Sequence[Window]) -> str:
+    """Say what is wrong about moments that were left out before a run.
+
+    One that was stopped after its plan was made claims the moment that was the latest then, if nobody has meanwhile.
+    """
     if policy == "all":
         return "all are to run"
     lateness = run.at - run.due
     if policy == "skip" and lateness > GRACE + SLACK:
         return "those that are missed are not to run"
-    return "" if lateness < interval + SLACK else "the latest is to run"
+    is_stale = any(window.begin <= run.due + interval + SLACK and run.at <= window.end + SLACK for window in windows)
+    return "" if lateness < interval + SLACK or is_stale else "the latest is to run"
 
 
 def _judge_waits(verdict: Verdict, windows: Sequence[Window]) -> None:
