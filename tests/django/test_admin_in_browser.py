@@ -99,6 +99,10 @@ def page(address: str) -> Iterator[Any]:
 
 
 def test_a_periodic_task_is_written_saved_run_and_looked_at(page: Any) -> None:
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    page.wait_for_load_state("networkidle")
+    assert "This field is required." in page.locator(".field-name .errorlist").inner_text()
+
     means = page.locator(".celeriac-preview")
     page.get_by_label("Expression:").fill("0 3 * *")
     page.locator(".field-expression .errorlist", has_text="has 4 fields; it needs five").wait_for()

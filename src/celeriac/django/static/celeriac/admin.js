@@ -39,6 +39,10 @@ document.addEventListener("DOMContentLoaded", () => {
             }
             row.classList.add("errors");
             row.prepend(list);
+            const folded = row.closest("details");
+            if (folded) {
+                folded.open = true;
+            }
             const field = form.elements[name];
             if (field instanceof HTMLElement) {
                 field.setAttribute("aria-invalid", "true");
@@ -63,7 +67,8 @@ document.addEventListener("DOMContentLoaded", () => {
         }
     }
 
-    async function ask() {
+    // Ask what the form means now. With the page came what is wrong with it, also with fields that are still empty.
+    async function ask(isFirst) {
         asking?.abort();
         const mine = asking = new AbortController();
         preview.classList.add("celeriac-asking");
@@ -75,7 +80,9 @@ document.addEventListener("DOMContentLoaded", () => {
                 return;
             }
             const { errors, preview: text, task } = await answer.json();
-            showErrors(errors);
+            if (!isFirst) {
+                showErrors(errors);
+            }
             showTask(task);
             if (preview.innerHTML !== text) {
                 preview.innerHTML = text;  // the server's own template, which escapes what people have written
@@ -92,10 +99,10 @@ document.addEventListener("DOMContentLoaded", () => {
     if (form) {
         const later = () => {
             clearTimeout(timer);
-            timer = setTimeout(ask, REST);
+            timer = setTimeout(ask, REST, false);
         };
         form.addEventListener("input", later);
         form.addEventListener("change", later);
-        ask();
+        ask(true);
     }
 });
