@@ -11,6 +11,7 @@
                               decides what the outcome means: result, follow-ups, handlers, signals
                    end:       after_return, postrun
     fail           a verdict reached outside: the same ``failed``
+    revoke         another run has taken its place         → revoked
 
 An execution publishes and stores nothing itself. What is to be published and stored is in its ``Report``, which the
 node settles as one step.
@@ -45,7 +46,7 @@ from celeriac.exceptions import (
 )
 from celeriac.local import Frame, frame_variable
 from celeriac.protocol import envelope
-from celeriac.protocol.message import Message
+from celeriac.protocol.message import REPLACEABLE, Message
 from celeriac.protocol.plain_call import read_plain
 from celeriac.protocol.representation import represent
 from celeriac.protocol.task_call import decode_task
@@ -209,6 +210,23 @@ class Execution:
         try:
             report = self._failed(error)
             self._end(report)
+            return report
+        except BaseException as problem:  # noqa: BLE001 - as in run
+            return self._broken(problem)
+        finally:
+            self._leave(tokens)
+
+    def revoke(self, error: TaskRevokedError, *, terminated: bool, signum: int | None = None) -> Report:
+        """Report that another run has taken this one's place; that is its result already, so it has none of its own."""
+        tokens = self._enter()
+        try:
+            self._follow_ups.clear()
+            signals.task_revoked.send(
+                sender=self.task, request=self.request, terminated=terminated, signum=signum, expired=False
+            )
+            report = self._report(states.REVOKED, Outcome.ACK, exception=error)
+            if self._began:
+                self._end(report)
             return report
         except BaseException as problem:  # noqa: BLE001 - as in run
             return self._broken(problem)
@@ -436,9 +454,18 @@ class Execution:
             task_name=self.task.name,
             state=state,
             outcome=outcome,
-            follow_ups=tuple(self._follow_ups) if outcome is not Outcome.REQUEUE else (),
+            follow_ups=self._published() if self._follow_ups and outcome is not Outcome.REQUEUE else (),
             runtime=self._runtime,
             **parts,
+        )
+
+    def _published(self) -> tuple[Message, ...]:
+        """Return the follow-ups. What goes on with the id of a run that another may replace is replaced with it."""
+        if self._message is None or REPLACEABLE not in self._message.headers:
+            return tuple(self._follow_ups)
+        return tuple(
+            msgspec.structs.replace(each, headers={**each.headers, REPLACEABLE: True}) if each.id == self._id else each
+            for each in self._follow_ups
         )
 
     def _stores_results(self) -> bool:

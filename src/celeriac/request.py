@@ -12,8 +12,6 @@ __all__ = ["Context"]
 
 #: What RabbitMQ adds to a message it has dead-lettered; sent again it would look like a cycle.
 _BROKER_HEADERS = frozenset({"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"})
-#: Headers of a message that the next one of the same call does not have.
-_LEFT_OUT = _BROKER_HEADERS | {"celeriac-once"}
 
 #: What every plain call says alike.
 _PLAIN = {
@@ -249,7 +247,7 @@ class Context:
             "expires": self.expires,
             "time_limit": self.time_limit,
             "soft_time_limit": self.soft_time_limit,
-            "headers": {name: value for name, value in (self.headers or {}).items() if name not in _LEFT_OUT},
+            "headers": {name: value for name, value in (self.headers or {}).items() if name not in _BROKER_HEADERS},
             "retries": self.retries,
             "reply_to": self.reply_to,
             "replaced_task_nesting": self.replaced_task_nesting,

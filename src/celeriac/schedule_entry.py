@@ -18,8 +18,8 @@ CODE = "code"
 
 #: What becomes of due moments at which nobody was there: nothing; the latest runs once; all run, up to a bound.
 Missed = Literal["once", "skip", "all"]
-#: What becomes of a run whose predecessor has not ended: it runs beside it, not at all, or after it.
-Overlap = Literal["allow", "skip", "queue"]
+#: What becomes of a run whose predecessor has not ended: it runs beside it, not at all, after it, or in its place.
+Overlap = Literal["allow", "skip", "queue", "replace"]
 
 _JSON = "application/json"
 #: Hexadecimal digits of a digest: half of them would do, and every entry keeps some.

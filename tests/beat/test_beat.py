@@ -16,9 +16,11 @@ from celeriac.app import shared
 from celeriac.app.periodic import code_entries
 from celeriac.backends.base import StoredResult
 from celeriac.beat.beat import Beat
+from celeriac.beat.replacing import require_readable_results
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.run_id import run_id
-from celeriac.schedules import BaseSchedule, crontab, schedstate
+from celeriac.schedule_entry import ScheduleEntry
+from celeriac.schedules import BaseSchedule, crontab, schedstate, schedule
 from celeriac.testing.conformance.harness import until
 from celeriac.timetables.base import Timetable
 from celeriac.timetables.memory import MemoryTimetable
@@ -251,6 +253,15 @@ def test_without_results_a_run_that_would_have_to_wait_is_told_about(tmp_path, c
         until(lambda: "overlap='skip' needs results" in caplog.text)
     finally:
         desk.close()
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue", "replace"])
+def test_where_only_the_caller_sees_results_no_run_can_wait_for_another(overlap):
+    entry = ScheduleEntry(name="report", task="report", schedule=schedule(5).to_dict(), overlap=overlap)
+    app = Celeriac("shop", broker="amqp://", backend="rpc://")
+    with pytest.raises(ImproperlyConfigured, match="needs results that everybody can read"):
+        require_readable_results(app, entry)
+    app.close()
 
 
 def test_the_signal_after_publishing_is_sent(desk):

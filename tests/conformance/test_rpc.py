@@ -5,7 +5,7 @@ import time
 import pytest
 
 from celeriac import states
-from celeriac.backends.base import StoredResult
+from celeriac.backends.base import LAST_WORD, StoredResult
 from celeriac.backends.rpc import RpcBackend
 from celeriac.brokers.amqp.broker import AmqpBroker
 from celeriac.testing.conformance.harness import until
@@ -63,6 +63,13 @@ class TestRpcBackend(Storing, Waiting):
         self.store(self.result("a", "PROGRESS", execution=0))
         self.store(self.result("a", states.STARTED, execution=4))
         assert self.documents(["a"]) == {"a": b"a is PROGRESS"}
+
+    def test_a_last_word_is_final_and_takes_the_place_of_nothing_that_is(self) -> None:
+        self.store(self.result("a", states.STARTED, execution=5), self.result("b", states.FAILURE, execution=5))
+        self.store(*[self.result(each, states.REVOKED, execution=LAST_WORD) for each in "ab"])
+        for state, execution in (("PROGRESS", 0), (states.SUCCESS, 6), (states.SUCCESS, 0), (states.FAILURE, 7)):
+            self.store(self.result("a", state, execution=execution))
+        assert self.documents(["a", "b"]) == {"a": b"a is REVOKED", "b": b"b is FAILURE"}
 
     def test_a_result_expires(self) -> None:
         """With its queue, a day after the last reading."""

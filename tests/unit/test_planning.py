@@ -113,6 +113,17 @@ class TestOverlap:
         assert [decision.to_run for decision in decisions] == [(NOON,), (NOON + HOUR,), (NOON + 2 * HOUR,)]
         assert sum(decision.missed for decision in decisions) == 2
 
+    def test_in_its_place(self):
+        state = entry_state(overlap="replace", last_run_id="a")
+        assert planned(state, NOON, running=True) == Plan((NOON,), 0, 0, NOON + HOUR, replaces="a")
+        assert planned(state, NOON) == Plan((NOON,), 0, 0, NOON + HOUR)
+
+    def test_of_many_that_would_replace_each_other_the_last_one_runs(self):
+        state = entry_state(overlap="replace", missed="all", last_run_id="a")
+        decision = planned(state, NOON + 2 * HOUR + 1, running=True)
+        assert (decision.to_run, decision.skipped, decision.missed) == ((NOON + 2 * HOUR,), 2, 2)
+        assert decision.replaces == "a"
+
     def test_the_first_run_of_all_waits_for_nobody(self):
         assert planned(entry_state(overlap="skip"), NOON, running=True).to_run == (NOON,)
 

@@ -29,7 +29,7 @@ def entry(**changes: Any) -> ScheduleEntry:
         ("missed", "twice", "choose one of once, skip, all"),
         ("missed_bound", 0, "write a whole number of at least 1"),
         ("missed_bound", True, "write a whole number of at least 1"),
-        ("overlap", None, "choose one of allow, skip, queue"),
+        ("overlap", None, "choose one of allow, skip, queue, replace"),
         ("enabled", 1, "write True or False"),
         ("source", "", "write a text"),
     ],

@@ -7,6 +7,7 @@ The promises every engine keeps:
 
 * A result whose ``store`` returned can be fetched, by every process, until it expires.
 * A stored SUCCESS is final: no later result of that task replaces it (Celery's rule, ``celery/backends/base.py``).
+  So is a ``LAST_WORD``.
 * A result of an earlier execution never replaces that of a later one, unless it is the first final one.
 * A run is held by one holder at a time, and by nobody once it has ended (``hold``, where ``holds_runs``).
 """
@@ -21,11 +22,14 @@ from msgspec import Struct
 from celeriac import states
 from celeriac.brokers.remarks import Remark
 
-__all__ = ["ENDED_FOR", "ChordProgress", "Holding", "ResultBackend", "StoredResult", "may_replace"]
+__all__ = ["ENDED_FOR", "LAST_WORD", "ChordProgress", "Holding", "ResultBackend", "StoredResult", "may_replace"]
 
 #: Seconds for which a store remembers that a run has ended: longer than a second message of it comes later than the
 #: first.
 ENDED_FOR = 3600.0
+#: The execution of a result that is final whatever its state, such as that of a run which another one has replaced. It
+#: takes the place of what is not final only.
+LAST_WORD = 2**53 - 1
 
 
 class StoredResult(Struct, frozen=True, kw_only=True, array_like=True):
@@ -52,8 +56,10 @@ class StoredResult(Struct, frozen=True, kw_only=True, array_like=True):
 
 def may_replace(new: StoredResult, old: StoredResult) -> bool:
     """Say whether a new result takes the place of the one that is there: the rule every engine follows."""
-    if old.state == states.SUCCESS:
+    if old.state == states.SUCCESS or old.execution == LAST_WORD:
         return False
+    if new.execution == LAST_WORD:
+        return not old.ready
     # Where executions are told by clocks, which differ, the last word must not be lost to an older "has begun".
     return new.execution == 0 or new.execution >= old.execution or (new.ready and not old.ready)
 

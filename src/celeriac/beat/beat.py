@@ -18,8 +18,9 @@ from celeriac.app.periodic import CodeEntry, source_of
 from celeriac.beat.calls import message_of_run
 from celeriac.beat.planning import GRACE, Plan, first_due, plan
 from celeriac.beat.reconciliation import Reconciler, enumerated, log_changes
+from celeriac.beat.replacing import require_readable_results, revoke_replaced
 from celeriac.beat.schedules_of_entries import SchedulesOfEntries
-from celeriac.exceptions import BrokerUnavailable, ImproperlyConfigured, MessageRefused, OperationalError
+from celeriac.exceptions import BrokerUnavailable, MessageRefused, OperationalError
 from celeriac.protocol.message import Message
 from celeriac.run_id import run_id
 from celeriac.schedule_entry import ScheduleEntry
@@ -54,6 +55,9 @@ _PAUSES = (0.5, 5.0)
 class _Planned(NamedTuple):
     claim: Claim
     messages: Sequence[Message]
+    entry: ScheduleEntry
+    #: The run that is to be stopped first.
+    replaces: str | None = None
 
 
 class Beat:
@@ -195,6 +199,9 @@ class Beat:
         if not step:
             return []
         planned = self._declared(step, now)
+        for each in planned:
+            if each.replaces is not None:
+                revoke_replaced(self._app, each.entry, each.replaces, each.claim.runs[-1].id)
         asked_at = time.monotonic()
         won = self._claimed(planned, now)
         messages = [message for each in won for message in each.messages]
@@ -236,7 +243,7 @@ class Beat:
             missed=decision.missed,
             skipped=decision.skipped,
         )
-        return _Planned(claim, [run.message for run in runs])
+        return _Planned(claim, [run.message for run in runs], entry, decision.replaces)
 
     def _declared(self, planned: Sequence[_Planned], now: float) -> list[_Planned]:
         """Make sure that the queues are there. An entry whose queue cannot be has to rest; the others go on."""
@@ -271,7 +278,7 @@ class Beat:
         """Return a claim by which the entry rests, and stands in nobody's way."""
         self._tell(planned.claim.name, error)
         claim = replace(planned.claim, next_at=planned.claim.due, look_at=now + _REST, runs=(), missed=0, skipped=0)
-        return _Planned(claim, ())
+        return _Planned(claim, (), planned.entry)
 
     def _run(self, entry: ScheduleEntry, due: float, now: float) -> PlannedRun:
         task_id = run_id(self._timetable.namespace(), entry.name, due)
@@ -283,11 +290,7 @@ class Beat:
         """Say whether an entry's last run has ended: its result is there, or has been and has expired."""
         assert state.last_run_id is not None
         backend = self._app.backend
-        if not backend.stores_results:
-            raise ImproperlyConfigured(
-                f"overlap={state.entry.overlap!r} needs results, to see whether the run before has ended: set "
-                "result_backend, or write overlap='allow'."
-            )
+        require_readable_results(self._app, state.entry)
         if backend.states([state.last_run_id]).get(state.last_run_id) in READY_STATES:
             return True
         lifetime = self._app.conf.result_expires

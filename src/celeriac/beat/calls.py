@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from celeriac.protocol.message import Message
+from celeriac.protocol.message import REPLACEABLE, Message
 from celeriac.schedule_entry import ScheduleEntry
 
 if TYPE_CHECKING:
@@ -37,4 +37,8 @@ def message_of_run(app: "Celeriac", entry: ScheduleEntry, *, run_id: str, due: f
         options = task.call_options(args, kwargs, options)
     message = app.publisher.message(entry.task, args, kwargs, options, task=task)
     headers = {**message.headers, _DUE: datetime.fromtimestamp(due, UTC).isoformat()}
-    return replace(message, headers={**headers, _ONCE: True} if once else headers)
+    if once:
+        headers[_ONCE] = True
+    if entry.overlap == "replace":
+        headers[REPLACEABLE] = True
+    return replace(message, headers=headers)

@@ -45,6 +45,8 @@ class Plan(NamedTuple):
     next_at: float | None
     #: None: at ``next_at``.
     look_at: float | None = None
+    #: The run before, which is to be stopped first.
+    replaces: str | None = None
 
 
 def first_due(schedule: BaseSchedule, now: float) -> float | None:
@@ -76,10 +78,20 @@ def plan(
             # One after the other: what comes next is due already, waits for this one, and is counted then.
             later = len(moments.to_run) - 1 - moments.is_on_time
             return Plan(moments.to_run[:1], max(0, moments.missed - later), 0, moments.to_run[1])
-        return Plan(moments.to_run, moments.missed, 0, moments.following)
+        return _last_one(Plan(moments.to_run, moments.missed, 0, moments.following), state)
     if state.entry.overlap == "queue":
         return Plan((), 0, 0, state.next_at, look_at=now + _PATIENCE)
+    if state.entry.overlap == "replace":
+        replaced = state.last_run_id
+        return _last_one(Plan(moments.to_run, moments.missed, 0, moments.following, replaces=replaced), state)
     return Plan((), moments.missed, len(moments.to_run), moments.following)
+
+
+def _last_one(plan: Plan, state: EntryState) -> Plan:
+    """Leave only the last run where each would replace the one before."""
+    if state.entry.overlap != "replace" or len(plan.to_run) < 2:
+        return plan
+    return plan._replace(to_run=plan.to_run[-1:], skipped=len(plan.to_run) - 1)
 
 
 def _plan_asking(
@@ -96,6 +108,8 @@ def _plan_asking(
         return Plan((state.next_at,), 0, 0, next_at)
     if state.entry.overlap == "queue":
         return Plan((), 0, 0, state.next_at, look_at=now + _PATIENCE)
+    if state.entry.overlap == "replace":
+        return Plan((state.next_at,), 0, 0, next_at, replaces=state.last_run_id)
     return Plan((), 0, 1, next_at)
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from msgspec import Struct, field
 
-__all__ = ["HeadHeaders", "Message", "MessageHead"]
+__all__ = ["REPLACEABLE", "HeadHeaders", "Message", "MessageHead"]
+
+#: The header of a run that a later one may take the place of: its node looks in the result store whether one has.
+REPLACEABLE = "celeriac-replaceable"
 
 
 # Nothing in a message refers back to it, so the collector of cycles need not visit the thousands that are published.
@@ -56,6 +59,7 @@ class HeadHeaders(Struct, frozen=True, kw_only=True):
     suspect: Any = field(name="celeriac-suspect", default=False)
     #: Another message with its id may be there: it begins when its node holds the id in the result store.
     once: Any = field(name="celeriac-once", default=False)
+    replaceable: Any = field(name=REPLACEABLE, default=False)
 
 
 class MessageHead(Struct, frozen=True, kw_only=True, array_like=True):

@@ -313,7 +313,7 @@ SELECT id, payload FROM broadcast WHERE id > ? AND channel = ? ORDER BY id;
 -- name: store_result
 -- :task_id :state :document :content_type :content_encoding :execution :expires_at :now
 -- Changes one row, or none when what is there has not expired and stays: backends.base.may_replace says when. The
--- states in brackets are states.READY_STATES.
+-- states in brackets are states.READY_STATES, the number is LAST_WORD.
 INSERT INTO result (task_id, state, document, content_type, content_encoding, execution, expires_at)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (task_id) DO UPDATE SET
@@ -323,7 +323,8 @@ ON CONFLICT (task_id) DO UPDATE SET
     content_encoding = excluded.content_encoding,
     execution = max(execution, excluded.execution),
     expires_at = excluded.expires_at
-WHERE expires_at <= ?8 OR (state <> 'SUCCESS' AND (
+WHERE expires_at <= ?8 OR (state <> 'SUCCESS' AND execution <> 9007199254740991
+AND (excluded.execution <> 9007199254740991 OR state NOT IN ('SUCCESS', 'FAILURE', 'REVOKED')) AND (
     excluded.execution = 0 OR excluded.execution >= execution
     OR (state NOT IN ('SUCCESS', 'FAILURE', 'REVOKED') AND excluded.state IN ('SUCCESS', 'FAILURE', 'REVOKED'))
 ));

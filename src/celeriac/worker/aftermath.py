@@ -4,8 +4,9 @@
   if something else was running. If nothing was, the death is what a finished task has left behind (it had closed the
   descriptors of its process, for one), and the rules for what was running apply to it: else it would run for ever.
   What must not run twice fails.
-* What was running when its hard limit fell due fails with ``TimeLimitExceeded``; what ran beside it runs again,
-  uncounted. So does everything that was running in a child the node itself has killed (cold shutdown).
+* What was running when its hard limit fell due fails with ``TimeLimitExceeded``, and what was running although another
+  run had replaced it is revoked; what ran beside it runs again, uncounted. So does everything that was running in a
+  child the node itself has killed (cold shutdown).
 * What was running when the child died by itself is counted: one crash more in the header ``celeriac-crashes``. If
   several were running, nobody knows the culprit: each becomes a suspect and runs once more alone, uncounted.
 * At ``task_max_deliveries`` crashes the task fails with ``WorkerLostError`` and its message becomes a dead letter.
@@ -35,8 +36,8 @@ class Casualty:
     assignment: Assignment
     #: It was on the child's board: begun and not ended.
     was_running: bool
-    #: The child was killed for its hard limit, of so many seconds.
-    overdue_after: float | None = None
+    #: How it is to end: the child was killed for its sake.
+    verdict: Verdict | None = None
 
 
 @dataclass(slots=True)
@@ -60,15 +61,15 @@ def judge(casualties: Sequence[Casualty], *, ending: str, to_blame: bool, max_cr
     it; ``max_crashes`` is ``task_max_deliveries``.
     """
     aftermath = Aftermath()
-    overdue = any(casualty.overdue_after is not None for casualty in casualties)
+    killed_for_one = any(casualty.verdict is not None for casualty in casualties)
     running = sum(casualty.was_running for casualty in casualties)
     # Nothing ran: what had finished without saying so is to answer for it.
     blame_finished = not running
     running = running or len(casualties)
     for casualty in casualties:
         assignment = casualty.assignment
-        if casualty.overdue_after is not None:
-            aftermath.again.append(assignment.with_verdict(Verdict("TimeLimitExceeded", [casualty.overdue_after])))
+        if casualty.verdict is not None:
+            aftermath.again.append(assignment.with_verdict(casualty.verdict))
         elif not (casualty.was_running or blame_finished or _fails_at_once(assignment)):
             aftermath.again.append(assignment)
         elif assignment.verdict is not None:
@@ -76,7 +77,7 @@ def judge(casualties: Sequence[Casualty], *, ending: str, to_blame: bool, max_cr
         elif _fails_at_once(assignment):
             sentence = f"The process that ran the task {ending}."
             aftermath.again.append(assignment.with_verdict(Verdict("WorkerLostError", [sentence])))
-        elif overdue or not to_blame:
+        elif killed_for_one or not to_blame:
             aftermath.again.append(assignment)
         elif running > 1:
             aftermath.remarks.append(_remark(assignment, f"was one of {running} running; it runs again, alone"))

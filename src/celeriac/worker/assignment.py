@@ -40,6 +40,13 @@ class Assignment(Struct, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     #: It runs only while its id is held in the result store (``Runs``).
     once: bool = False
+    #: It runs until another run has replaced it.
+    replaceable: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """The result store says whether it runs."""
+        return self.once or self.replaceable
 
     @property
     def run(self) -> str | None:
@@ -77,6 +84,7 @@ def assign(
         crashes=crashes,
         suspect=bool(head.headers.suspect),
         once=holds_runs and bool(head.headers.once),
+        replaceable=holds_runs and bool(head.headers.replaceable),
     )
 
 

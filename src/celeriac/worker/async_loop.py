@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any
 
-from celeriac.exceptions import SoftTimeLimitExceeded
+from celeriac.exceptions import SoftTimeLimitExceeded, TaskRevokedError
 from celeriac.execution import Execution, Report
 from celeriac.worker import forked
 from celeriac.worker.frames import Work
@@ -28,8 +28,11 @@ class AsyncLoop:
         self._lane = lane
         self._bench = bench
         self._free_rows = list(range(first_row, first_row + slots))
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._reading = False
+        #: What runs, with the number of its work.
+        self._tasks: dict[asyncio.Task[None], int] = {}
+        #: Works that others have replaced.
+        self._replaced: set[int] = set()
+        self._is_taking = False
         self._flush_planned = False
         self._thread = threading.Thread(target=self._guard, name="celeriac-async", daemon=True)
 
@@ -53,7 +56,7 @@ class AsyncLoop:
             # A future, not a task: a coroutine of the user's may cancel all tasks of the loop.
             self._ended = self._loop.create_future()
             os.register_at_fork(after_in_child=self._disable)
-            self._loop.call_soon(self._read_on)
+            self._loop.call_soon(self._begin)
             while not self._ended.done():
                 try:
                     self._loop.run_until_complete(self._ended)
@@ -79,43 +82,63 @@ class AsyncLoop:
         if self._lane.ended and not self._tasks and not self._ended.done():
             self._ended.set_result(None)
 
+    def _begin(self) -> None:
+        self._loop.add_reader(self._lane.stream.fileno(), self._on_stream)
+        self._read_on()
+
     def _read_on(self) -> None:
-        if not self._reading and not self._lane.ended:
-            self._reading = True
+        if not self._is_taking and not self._lane.ended:
+            self._is_taking = True
             self._loop.add_reader(self._lane.token_descriptor, self._on_tokens)
-            self._loop.add_reader(self._lane.stream.fileno(), self._on_stream)
 
     def _read_no_more(self) -> None:
-        self._reading = False
+        self._is_taking = False
         self._loop.remove_reader(self._lane.token_descriptor)
         self._loop.remove_reader(self._lane.stream.fileno())
 
     def _on_stream(self) -> None:
         _end_copy()
         self._lane.receive_ready()
+        if self._lane.cancelled:
+            self._cancel_replaced()
+        if self._lane.ended:
+            self._read_no_more()
+            self._end_if_idle()
 
     def _on_tokens(self) -> None:
         _end_copy()
         # One at a time, so that each coroutine takes its first step before the next token is taken: if that step blocks
         # the loop, the node can still take back all that lies behind.
         work = self._lane.next_work()
+        if self._lane.cancelled:
+            self._cancel_replaced()
         if work is None:
             if self._lane.ended:
                 self._read_no_more()
                 self._end_if_idle()
             return
         task = self._loop.create_task(self._run_work(self._free_rows.pop(), work))
-        self._tasks.add(task)
+        self._tasks[task] = work.sequence
         task.add_done_callback(self._forget)
         if not self._free_rows:
-            self._read_no_more()
+            # The stream is read on: it may tell what to cancel.
+            self._is_taking = False
+            self._loop.remove_reader(self._lane.token_descriptor)
 
     def _forget(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
+        self._replaced.discard(self._tasks.pop(task))
         if task.cancelled() or task.exception() is not None:
             # Its work would stay begun for ever. The node learns of it by the end of the process.
             _break_down(asyncio.CancelledError() if task.cancelled() else task.exception())
         self._end_if_idle()
+
+    def _cancel_replaced(self) -> None:
+        while self._lane.cancelled:
+            sequence = self._lane.cancelled.pop()
+            for task, running in self._tasks.items():
+                if running == sequence:
+                    self._replaced.add(sequence)
+                    task.cancel()
 
     async def _run_work(self, row: int, work: Work) -> None:
         bench = self._bench
@@ -124,7 +147,7 @@ class AsyncLoop:
         if isinstance(prepared, Execution):
             bench.begin(row, work, prepared, began)
             bench.outbox.before_task()
-            report = await _run(prepared)
+            report = await self._run_execution(work.sequence, prepared)
             _uncancel()
         else:
             report = prepared
@@ -139,22 +162,25 @@ class AsyncLoop:
             self._flush_planned = True
             self._loop.call_soon(self._flush)
 
+    async def _run_execution(self, sequence: int, execution: Execution) -> Report:
+        if execution.soft_time_limit:
+            execution.limit_coroutine = CoroutineLimit(execution.soft_time_limit)
+        try:
+            if not execution.is_async:
+                # The code has changed since the node asked what is async.
+                return await asyncio.to_thread(execution.run)
+            return await execution.arun()
+        except BaseException as error:  # noqa: BLE001 - a failure of the pipeline's own is the task's failure too
+            if sequence in self._replaced:
+                return execution.revoke(
+                    TaskRevokedError("cancelled, as a later run has taken its place"), terminated=True
+                )
+            # So is its cancellation: only code of the user's can have asked for that.
+            return execution.fail(error)
+
     def _flush(self) -> None:
         self._flush_planned = False
         self._bench.outbox.flush()
-
-
-async def _run(execution: Execution) -> Report:
-    if execution.soft_time_limit:
-        execution.limit_coroutine = CoroutineLimit(execution.soft_time_limit)
-    try:
-        if not execution.is_async:
-            # The code has changed since the node asked what is async.
-            return await asyncio.to_thread(execution.run)
-        return await execution.arun()
-    except BaseException as error:  # noqa: BLE001 - a failure of the pipeline's own is the task's failure too
-        # So is its cancellation: only code of the user's can have asked for that.
-        return execution.fail(error)
 
 
 def _uncancel() -> None:

@@ -2,22 +2,29 @@
 
 import enum
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from celeriac.brokers.base import Delivery
 from celeriac.supervision.child_process import ChildProcess
 from celeriac.supervision.spawner import Spawner
+from celeriac.worker.aftermath import Casualty
 from celeriac.worker.assignment import Assignment, LaneKind
 from celeriac.worker.board import Board, Row
 from celeriac.worker.dispatcher import Placement
-from celeriac.worker.frames import Frame, Work
+from celeriac.worker.frames import Frame, Verdict, Work
 from celeriac.worker.lane import NodeLane
 from celeriac.worker.load import LaneLoad
+from celeriac.worker.replacing import REPLACED_RUNNING
 
 __all__ = ["Child", "ChildState"]
 
 logger = logging.getLogger("celeriac.worker")
 
 _TARGET = "celeriac.worker.child_main:main"
+#: Seconds for which one whose event loop is blocked is given no coroutines.
+_AVOIDANCE = 1.0
+#: Seconds a coroutine that is cancelled may take to end.
+_CANCEL_PATIENCE = 5.0
 _NO_LIMIT = 1 << 62
 
 
@@ -57,10 +64,10 @@ class Child:
         self.outgoing = False
         #: The node has ordered its death; what ran in it is not to blame.
         self.killed_for: str | None = None
-        #: The work whose hard limit it was killed for.
-        self.overdue: int | None = None
-        #: Seconds of that limit.
-        self.overdue_after = 0.0
+        #: The works it was killed for, and how they are to end.
+        self.verdicts: dict[int, Verdict] = {}
+        #: Works that others have replaced, and when it is to be killed if they still run (monotonic); 0: not asked yet.
+        self.replaced: dict[int, float] = {}
         self.given = 0
         self._max_tasks = max_tasks or _NO_LIMIT
         self.lanes = (NodeLane(), NodeLane())
@@ -160,13 +167,47 @@ class Child:
 
     def enforce_hard_limit(self, now: float) -> None:
         """Kill it when a task has run longer than its hard limit."""
-        for row in self.running() if self.overdue is None else ():
+        for row in self.running() if not self.verdicts else ():
             # A row may be read while it is written: a deadline of which only some bytes are there is a tiny number.
             if row.began < row.deadline < now:
-                self.overdue = row.sequence
-                self.overdue_after = round(row.deadline - row.began, 3)
-                self.kill(f"a task ran longer than its hard limit of {self.overdue_after:g} s")
+                limit = round(row.deadline - row.began, 3)
+                self.verdicts[row.sequence] = Verdict("TimeLimitExceeded", [limit])
+                self.kill(f"a task ran longer than its hard limit of {limit:g} s")
                 return
+
+    def take_back_from_blocked_loop(self, now: float) -> list[Assignment]:
+        """Take back what its event loop leaves lying although it has slots: some coroutine blocks it."""
+        load = self.loads[LaneKind.ASYNC]
+        left_lying = self.take_back_from(LaneKind.ASYNC) if load.is_silent(now) else []
+        if left_lying:
+            load.avoided_until = now + _AVOIDANCE
+        return left_lying
+
+    def replace(self, task_id: str) -> list[Assignment]:
+        """End a run that another one has replaced; return, with what lay beside it, what it had not begun."""
+        taken: list[Assignment] = []
+        for lane in LaneKind:
+            assignments = self.loads[lane].assignments
+            found = [number for number, (each, _) in assignments.items() if each.task_id == task_id]
+            if found:
+                self.replaced.update(dict.fromkeys(found, 0.0))
+                taken += self.take_back_from(lane)
+        return taken
+
+    def end_replaced(self, now: float) -> None:
+        """End what runs although others have replaced it: cancel a coroutine; kill it for a ``def`` task."""
+        running = {row.sequence for row in self.running()}
+        for sequence, kill_at in list(self.replaced.items()):
+            if not any(sequence in load.assignments for load in self.loads):
+                del self.replaced[sequence]
+            elif sequence not in running:
+                continue
+            elif sequence in self.loads[LaneKind.ASYNC].assignments and not kill_at:
+                self.replaced[sequence] = now + _CANCEL_PATIENCE
+                self.lanes[LaneKind.ASYNC].cancel(sequence)
+            elif now >= kill_at and self.killed_for is None:
+                self.verdicts[sequence] = REPLACED_RUNNING
+                self.kill("it ran what a later run has taken the place of")
 
     def leave(self) -> list[Assignment]:
         """Let it finish what it has begun and end; return what it had not begun."""
@@ -182,6 +223,21 @@ class Child:
             self.killed_for = reason
         self.state = ChildState.LEAVING
         self.process.kill()
+
+    def casualties(self, is_pending: Callable[[Delivery], bool]) -> tuple[list[Casualty], list[Assignment]]:
+        """Return what it had when it died, and apart from that what ``is_pending``: to be acked first, not sent yet."""
+        running = {row.sequence for row in self.running()}
+        casualties: list[Casualty] = []
+        pending: list[Assignment] = []
+        for load in self.loads:
+            for sequence in list(load.assignments):
+                assignment = load.remove(sequence)
+                if assignment is not None and is_pending(assignment.delivery):
+                    pending.append(assignment)
+                elif assignment is not None:
+                    verdict = self.verdicts.get(sequence)
+                    casualties.append(Casualty(assignment=assignment, was_running=sequence in running, verdict=verdict))
+        return casualties, pending
 
     def close(self) -> None:
         """Release everything that belongs to a dead child. Safe to call twice."""

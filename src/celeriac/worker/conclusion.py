@@ -3,14 +3,14 @@
 from celeriac import states
 from celeriac.backends.base import StoredResult
 from celeriac.brokers.base import Outcome, Settlement
-from celeriac.exceptions import UnreadableMessage, WorkerLostError
+from celeriac.exceptions import TaskRevokedError, UnreadableMessage, WorkerLostError
 from celeriac.protocol import envelope
 from celeriac.protocol.result_document import ResultDocument, encode_document, exception_to_value
 from celeriac.worker.assignment import Assignment
 from celeriac.worker.frames import Done
 from celeriac.worker.intake import Keep
 
-__all__ = ["hopeless", "keep", "settlement", "verdict_error"]
+__all__ = ["hopeless", "keep", "settlement", "verdict_error", "without_running"]
 
 #: A look into this is a tenth of the price of ``Outcome(value)``.
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
@@ -32,6 +32,11 @@ def settlement(assignment: Assignment, done: Done) -> Settlement:
     )
 
 
+def without_running(assignment: Assignment, outcome: Outcome) -> Settlement:
+    """Return the settlement of a delivery of which nothing has come."""
+    return Settlement(delivery=assignment.delivery, outcome=outcome, run=assignment.run)
+
+
 def keep(done: Done) -> Keep:
     """Return what to keep of an execution whose delivery was acked before it began."""
     follow_ups = done.follow_ups if done.replacement is None else (*done.follow_ups, done.replacement)
@@ -39,7 +44,9 @@ def keep(done: Done) -> Keep:
 
 
 def hopeless(assignment: Assignment, error: BaseException, *, lifetime: float | None) -> Settlement:
-    """Return the end of a task of which no child is left to tell: a failure, and a dead letter."""
+    """Return the end of a task of which no child is left to tell: a failure and a dead letter, or as it was revoked."""
+    if isinstance(error, TaskRevokedError):
+        return without_running(assignment, Outcome.ACK)
     document = ResultDocument(
         task_id=assignment.task_id,
         status=states.FAILURE,

@@ -19,6 +19,7 @@ from celeriac.queues import Queue
 
 __all__ = [
     "BootFailed",
+    "Cancel",
     "Done",
     "Facts",
     "FrameReader",
@@ -45,6 +46,8 @@ class Verdict(Struct, array_like=True):
     arguments: list[Any]
     #: The message is to be kept as a dead letter.
     dead_letter: bool = False
+    #: The signal that ended the task's process, for a task that was revoked while it ran.
+    signum: int | None = None
 
     def as_error(self) -> BaseException:
         """Return the error it names."""
@@ -146,7 +149,13 @@ class Pong(Struct, array_like=True, tag=9):
     """The answer to a ``Ping``."""
 
 
-Frame = Work | Done | Started | Ready | BootFailed | Facts | Lifecycle | Ping | Pong
+class Cancel(Struct, array_like=True, tag=10):
+    """Cancel the coroutine of this work: another run has replaced it."""
+
+    sequence: int
+
+
+Frame = Work | Done | Started | Ready | BootFailed | Facts | Lifecycle | Ping | Pong | Cancel
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Frame])

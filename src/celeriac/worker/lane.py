@@ -16,7 +16,7 @@ import struct
 from collections import deque
 from collections.abc import Sequence
 
-from celeriac.worker.frames import Done, Frame, FrameReader, Ready, Started, Work, pack
+from celeriac.worker.frames import Cancel, Done, Frame, FrameReader, Ready, Started, Work, pack
 
 __all__ = ["ChildLane", "NodeLane"]
 
@@ -92,6 +92,10 @@ class NodeLane:
                 return tokens[start:]
         return b""
 
+    def cancel(self, sequence: int) -> None:
+        """Have a coroutine cancelled; to be flushed."""
+        self._outbox.append((memoryview(pack([Cancel(sequence)])), b""))
+
     def take_back(self) -> list[int]:
         """Read every token the child has not read: those works will not run there. Returns their numbers, in order.
 
@@ -160,6 +164,8 @@ class ChildLane:
         self._poll.register(stream_descriptor, select.POLLIN)
         self._reader = FrameReader(self.stream, at_once=_BATCH)
         self._received: deque[Work] = deque()
+        #: Works whose coroutines are to be cancelled.
+        self.cancelled: list[int] = []
         self.ended = False
 
     def next_work(self) -> Work | None:
@@ -192,7 +198,10 @@ class ChildLane:
         if not frames:
             # The node is gone, and so will this process be in a moment.
             self.ended = True
-        self._received.extend([frame for frame in frames if isinstance(frame, Work)])
+        works = [frame for frame in frames if isinstance(frame, Work)]
+        self._received.extend(works)
+        if len(works) != len(frames):
+            self.cancelled += [frame.sequence for frame in frames if isinstance(frame, Cancel)]
 
     def receive_ready(self) -> None:
         """Receive a batch of work if there is one; in an event loop its token may have come first."""

@@ -21,13 +21,14 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 
-from celeriac.brokers.base import Delivery, Outcome, Settlement
-from celeriac.exceptions import BrokerUnavailable, UnreadableMessage
+from celeriac.brokers.base import Outcome, Settlement
+from celeriac.exceptions import BrokerUnavailable
 from celeriac.supervision.os_signals import OsSignals
 from celeriac.worker import conclusion
-from celeriac.worker.aftermath import Casualty, judge
+from celeriac.worker.admission import Admission
+from celeriac.worker.aftermath import judge
 from celeriac.worker.app_link import AppLink
-from celeriac.worker.assignment import Assignment, LaneKind, assign
+from celeriac.worker.assignment import Assignment, LaneKind
 from celeriac.worker.child import Child
 from celeriac.worker.crew import Crew
 from celeriac.worker.dispatcher import Dispatcher, Placement
@@ -50,8 +51,6 @@ _BUSY_TICK = 0.025
 #: Seconds between two looks at anything while nothing runs.
 _IDLE_TICK = 5.0
 _MEMORY_TICK = 1.0
-#: Seconds for which a child whose event loop is blocked is given no coroutines.
-_AVOIDANCE = 1.0
 #: Seconds a delivery waits for a slot before it is given back, for another node to run.
 _PATIENCE = 0.1
 #: Seconds a child that has nothing left to do may take to end before it is killed.
@@ -89,6 +88,9 @@ class Node:
         self._status = status
         self._pace = Pace()
         self._dispatcher = Dispatcher(self._pace, runs_async=options.runs_async)
+        self._admission = Admission(
+            options, app_link=app_link, intake=intake, runs=runs, dispatcher=self._dispatcher, crew=crew
+        )
         self._early_acks = EarlyAcks()
         self._os_signals = OsSignals(_SIGNALS)
         self._phase = _Phase.RUNNING
@@ -174,16 +176,12 @@ class Node:
             if not child.is_busy:
                 continue
             child.enforce_hard_limit(now)
+            if child.replaced:
+                child.end_replaced(now)
+                self._crew.flush(child, LaneKind.ASYNC)
             if child.is_stuck(now, patience):
                 self._wait_again(child.take_back_from(LaneKind.DEF))
-            if child.loads[LaneKind.ASYNC].is_silent(now):
-                self._avoid_blocked_loop(child, now)
-
-    def _avoid_blocked_loop(self, child: Child, now: float) -> None:
-        """Take back what a child's event loop leaves lying although it has slots: some coroutine blocks it."""
-        if left_lying := child.take_back_from(LaneKind.ASYNC):
-            child.loads[LaneKind.ASYNC].avoided_until = now + _AVOIDANCE
-            self._wait_again(left_lying)
+            self._wait_again(child.take_back_from_blocked_loop(now))
 
     def _dispatch(self, now: float) -> None:
         children = self._crew.children
@@ -202,7 +200,7 @@ class Node:
             if not self._early_acks.must_wait(placement):
                 by_lane[placement.workplace, assignment.lane].append(placement)
             elif not was_pending:
-                acks.append(_settlement(assignment, Outcome.ACK))
+                acks.append(conclusion.without_running(assignment, Outcome.ACK))
         for (child, lane), batch in by_lane.items():
             self._give(child, lane, batch)
         self._intake.ack_first(acks)
@@ -227,7 +225,7 @@ class Node:
         self._give_back([*self._dispatcher.withdraw(self._is_movable), *self._runs.withdraw()])
 
     def _give_back(self, withdrawn: Sequence[Assignment]) -> None:
-        self._intake.settle([_settlement(each, Outcome.REQUEUE) for each in withdrawn])
+        self._intake.settle([conclusion.without_running(each, Outcome.REQUEUE) for each in withdrawn])
 
     def _is_movable(self, assignment: Assignment) -> bool:
         return assignment.verdict is None and not self._early_acks.holds(assignment)
@@ -243,7 +241,7 @@ class Node:
 
     def _take_in(self, arrivals: Arrivals) -> None:
         for delivery in arrivals.deliveries:
-            self._accept(delivery)
+            self._admission.accept(delivery)
         for delivery in arrivals.acked:
             self._begin_acked(self._early_acks.confirm(delivery))
         for delivery in arrivals.lost:
@@ -269,32 +267,8 @@ class Node:
             child.loads[lane].remove(placement.sequence)
             self._wait_again([placement.assignment])
 
-    def _accept(self, delivery: Delivery) -> None:
-        try:
-            assignment = assign(
-                delivery,
-                self._app_link.facts.tasks,
-                has_async_lanes=self._options.runs_async,
-                holds_runs=self._options.holds_runs,
-            )
-        except UnreadableMessage as error:
-            logger.error("A message from queue %s is kept as a dead letter. %s", delivery.queue, error)
-            self._intake.settle([Settlement(delivery=delivery, outcome=Outcome.REJECT, reason=str(error))])
-            return
-        if assignment.once:
-            # From now on it is of interest to somebody.
-            self._intake.on_settled_runs = self._runs.note_settled
-            self._runs.ask(assignment)
-        else:
-            self._dispatcher.add(assignment)
-
     def _take_answers(self) -> None:
-        answers = self._runs.collect()
-        for assignment in answers.to_run:
-            self._dispatcher.add(assignment)
-        for assignment in answers.ended:
-            logger.info("Run %s[%s] has ended already and does not run.", assignment.task_name, assignment.task_id)
-        self._intake.settle([_settlement(each, Outcome.ACK) for each in answers.ended])
+        self._admission.take_answers()
         if self._phase is not _Phase.RUNNING:
             self._give_back_waiting()
 
@@ -319,19 +293,8 @@ class Node:
         self._intake.settle(settlements)
 
     def _on_child_end(self, child: Child, ending: str) -> None:
-        running = {row.sequence for row in child.running()}
         unread = child.take_back()
-        casualties: list[Casualty] = []
-        for load in child.loads:
-            for sequence in list(load.assignments):
-                assignment = load.remove(sequence)
-                if assignment is not None and self._early_acks.is_pending(assignment.delivery):
-                    unread.append(assignment)
-                elif assignment is not None:
-                    overdue_after = child.overdue_after if sequence == child.overdue else None
-                    casualties.append(
-                        Casualty(assignment=assignment, was_running=sequence in running, overdue_after=overdue_after)
-                    )
+        casualties, not_acked = child.casualties(self._early_acks.is_pending)
         child.log_end(ending, [each.assignment for each in casualties])
         aftermath = judge(
             casualties, ending=ending, to_blame=child.killed_for is None, max_crashes=self._options.max_crashes
@@ -341,7 +304,7 @@ class Node:
         self._intake.settle(aftermath.settlements)
         for assignment in aftermath.hopeless:
             self._tell_hopeless(assignment)
-        self._wait_again([*aftermath.again, *unread])
+        self._wait_again([*aftermath.again, *unread, *not_acked])
 
     def _tell_hopeless(self, assignment: Assignment) -> None:
         error = conclusion.verdict_error(assignment)
@@ -432,7 +395,3 @@ class Node:
         self._os_signals.restore()
         self._loop.close()
         logger.info("%s has stopped.", self._options.hostname)
-
-
-def _settlement(assignment: Assignment, outcome: Outcome) -> Settlement:
-    return Settlement(delivery=assignment.delivery, outcome=outcome, run=assignment.run)

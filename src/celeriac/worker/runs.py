@@ -8,6 +8,9 @@ run *once*, and its node holds the id in the result store first (``ResultBackend
 * another node holds it: the delivery is put off for a while, and then asked for again. It is never dropped, for
   if that node dies either message may be the one that is left.
 
+A message may also say that its run is *replaceable*: if its result is REVOKED another run has taken its place, and it
+does not begin; while it runs that is looked at again and again, and it is stopped.
+
 The thread begins with the first such run. It is not the consumer thread, for a holding has to be renewed while the
 broker is away, and a store that does not answer must keep nobody else's task waiting. While the store is away the
 deliveries wait.
@@ -19,10 +22,11 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from celeriac import states
 from celeriac.backends.base import Holding, ResultBackend
 from celeriac.exceptions import OperationalError
 from celeriac.worker.assignment import Assignment
@@ -35,6 +39,8 @@ logger = logging.getLogger("celeriac.worker.runs")
 _RENEWAL = 1 / 4
 #: And what passes before a run that another node holds is asked for again.
 _PUT_OFF = 1 / 6
+#: Seconds between two looks whether others have replaced what runs.
+_LOOK_EVERY = 0.5
 #: Seconds between two attempts while the store is away.
 _PAUSE = 1.0
 #: Seconds the thread may take to let go of what is held, at the end.
@@ -48,6 +54,9 @@ class Answers(NamedTuple):
     to_run: list[Assignment]
     #: They have ended elsewhere.
     ended: list[Assignment]
+    #: Others have replaced them, before they have begun; and those that have, by id.
+    replaced: list[Assignment]
+    to_stop: list[str]
 
 
 @dataclass(slots=True)
@@ -72,8 +81,11 @@ class Runs:
         #: By the tags of their deliveries.
         self._questions: dict[int | str, _Question] = {}
         self._held: set[str] = set()
+        #: What may run here and be replaced, until it has ended: a delivery may be acked before that.
+        self._watched: set[str] = set()
+        self._look_at = 0.0
         self._settled: list[str] = []
-        self._answers = Answers([], [])
+        self._answers = Answers([], [], [], [])
         self._renew_at = 0.0
         self._is_away = False
         self._stopping = False
@@ -108,7 +120,7 @@ class Runs:
         with contextlib.suppress(BlockingIOError):
             os.read(self._reader, 4096)
         with self._lock:
-            answers, self._answers = self._answers, Answers([], [])
+            answers, self._answers = self._answers, Answers([], [], [], [])
         return answers
 
     def withdraw(self) -> list[Assignment]:
@@ -155,11 +167,13 @@ class Runs:
         self._let_go()
         questions = self._due(now)
         if questions:
-            task_ids = list(questions)
-            self._answer(questions, self._backend.hold(task_ids, self._holder, self._lease))
+            self._answer(questions, self._asked_of(questions.values()))
         if self._held and now >= self._renew_at:
             self._renew()
             self._renew_at = now + self._lease * _RENEWAL
+        if self._watched and now >= self._look_at:
+            self._look()
+            self._look_at = now + _LOOK_EVERY
 
     def _pause(self, now: float) -> float | None:
         """Return for how long there is nothing to do; None: until somebody asks."""
@@ -167,6 +181,8 @@ class Runs:
             moments = [question.ask_at for question in self._questions.values()]
         if self._held:
             moments.append(self._renew_at)
+        if self._watched:
+            moments.append(self._look_at)
         return max(0.0, min(moments) - now) if moments else None
 
     def _let_go(self) -> None:
@@ -187,14 +203,30 @@ class Runs:
                 if question.ask_at > now:
                     continue
                 task_id = question.assignment.task_id
-                if task_id in self._held or task_id in due:
+                if task_id in due or (question.assignment.once and task_id in self._held):
                     question.ask_at = now + self._put_off
                 else:
                     due[task_id] = question
         return due
 
-    def _answer(self, questions: dict[str, _Question], holdings: dict[str, Holding]) -> None:
-        self._held.update(task_id for task_id, holding in holdings.items() if holding is Holding.OURS)
+    def _asked_of(self, questions: Iterable[_Question]) -> dict[str, Holding | None]:
+        """Ask the store; None says that another run has replaced one."""
+        assignments = [question.assignment for question in questions]
+        replaced = self._find_replaced([each.task_id for each in assignments if each.replaceable])
+        once = [each.task_id for each in assignments if each.once and each.task_id not in replaced]
+        held = self._backend.hold(once, self._holder, self._lease) if once else {}
+        self._held.update(task_id for task_id, holding in held.items() if holding is Holding.OURS)
+        return {
+            task_id: None if task_id in replaced else held.get(task_id, Holding.OURS)
+            for task_id in (each.task_id for each in assignments)
+        }
+
+    def _find_replaced(self, task_ids: Sequence[str]) -> set[str]:
+        if not task_ids:
+            return set()
+        return {task_id for task_id, state in self._backend.states(task_ids).items() if state == states.REVOKED}
+
+    def _answer(self, questions: dict[str, _Question], holdings: dict[str, Holding | None]) -> None:
         with self._lock:
             for task_id, question in questions.items():
                 holding, assignment = holdings[task_id], question.assignment
@@ -206,7 +238,11 @@ class Runs:
                     # Withdrawn meanwhile.
                     self._settled.append(task_id)
                 elif holding is Holding.OURS:
+                    if assignment.replaceable:
+                        self._watched.add(task_id)
                     self._answers.to_run.append(assignment)
+                elif holding is None:
+                    self._answers.replaced.append(assignment)
                 else:
                     self._answers.ended.append(assignment)
         self._notify()
@@ -217,6 +253,15 @@ class Runs:
             if holding is Holding.TAKEN:
                 self._held.discard(task_id)
                 logger.warning("Another node has begun run %s too, as this one could not say that it goes on.", task_id)
+
+    def _look(self) -> None:
+        known = self._backend.states(list(self._watched))
+        self._watched -= {task_id for task_id, state in known.items() if state in states.READY_STATES}
+        replaced = [task_id for task_id, state in known.items() if state == states.REVOKED]
+        if replaced:
+            with self._lock:
+                self._answers.to_stop.extend(replaced)
+            self._notify()
 
     def _tell_away(self, error: Exception) -> None:
         if not isinstance(error, OperationalError):

@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from celeriac.exceptions import CeleriacError, OperationalError, UnreadableMessage
+from celeriac.exceptions import CeleriacError, OperationalError, TaskRevokedError, UnreadableMessage
 from celeriac.execution import Execution, Report, refuse
 from celeriac.protocol import envelope
 from celeriac.protocol.message import Message
@@ -48,12 +48,16 @@ class Workbench:
                 redelivered=work.redelivered,
                 hostname=self._hostname,
             )
-        except CeleriacError as error:
-            return self._refuse(work, error)
-        except Exception as error:  # noqa: BLE001 - whatever decoding it led to, the message must not end the child
-            return self._refuse(work, UnreadableMessage(f"Reading the message failed with {error!r}."))
+        except CeleriacError as problem:
+            return self._refuse(work, problem)
+        except Exception as problem:  # noqa: BLE001 - whatever decoding it led to, the message must not end the child
+            return self._refuse(work, UnreadableMessage(f"Reading the message failed with {problem!r}."))
         if work.verdict is not None:
-            return execution.fail(work.verdict.as_error())
+            error = work.verdict.as_error()
+            if isinstance(error, TaskRevokedError):
+                signum = work.verdict.signum
+                return execution.revoke(error, terminated=signum is not None, signum=signum)
+            return execution.fail(error)
         return execution
 
     def _refuse(self, work: Work, error: CeleriacError) -> Report:

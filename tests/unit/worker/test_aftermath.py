@@ -5,13 +5,15 @@ from celeriac.protocol import envelope
 from celeriac.protocol.message import Message
 from celeriac.worker.aftermath import Casualty, judge
 from celeriac.worker.assignment import Assignment, LaneKind, assign
+from celeriac.worker.frames import Verdict
 
 
 def casualty(number: int = 1, *, running: bool = True, overdue: float | None = None, **more) -> Casualty:
     message = Message(id=str(number), queue="celery", headers={"task": "add", "id": str(number)}, body=b"[]")
     delivery = Delivery(tag=number, queue="celery", envelope=envelope.encode(message), execution=number)
     assignment = Assignment(delivery=delivery, task_id=str(number), task_name="add", lane=LaneKind.DEF, **more)
-    return Casualty(assignment=assignment, was_running=running, overdue_after=overdue)
+    verdict = None if overdue is None else Verdict("TimeLimitExceeded", [overdue])
+    return Casualty(assignment=assignment, was_running=running, verdict=verdict)
 
 
 def judged(*casualties: Casualty, to_blame: bool = True):

@@ -65,9 +65,10 @@ def _entries(app: "Celeriac", entries: Sequence[ScheduleEntry]) -> Iterator[Find
                 Grade.NOTE,
                 f"The schedule entry {entry.name!r} calls {entry.task!r}, which is no task of this app. {cure}",
             )
-        if entry.overlap != "allow" and not app.backend.stores_results:
+        if entry.overlap != "allow" and not app.backend.holds_runs:
             yield Finding(
                 Grade.WRONG,
-                f"The schedule entry {entry.name!r} has overlap={entry.overlap!r}, and results are off, so nobody "
-                "knows whether the run before has ended: set result_backend, or write overlap='allow'.",
+                f"The schedule entry {entry.name!r} has overlap={entry.overlap!r}, and results are "
+                f"{'kept for their callers only' if app.backend.stores_results else 'off'}, so nobody knows "
+                "whether the run before has ended: set result_backend, or write overlap='allow'.",
             )

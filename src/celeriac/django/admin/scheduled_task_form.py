@@ -109,7 +109,7 @@ class ScheduledTaskForm(forms.ModelForm):
             "missed_bound": _("With all: how many of them are made up for, the latest ones."),
             "overlap": _(
                 "What becomes of a run while the one before has not ended: allow lets it run beside, skip drops it, "
-                "queue lets it wait."
+                "queue lets it wait, replace stops the one before."
             ),
             "enabled": _("Whether it runs at all."),
         }

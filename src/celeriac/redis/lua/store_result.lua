@@ -11,9 +11,11 @@
 --   encoding      the content encoding; "" with a readable document
 --
 -- As in Celery, the document is the value of the key, and is published on the channel of the same name. A stored
--- SUCCESS is final. An older execution never replaces a newer one, except a final state one that is not. The execution
--- travels in a last field of a readable document, which Celery does not look at. Of any other document, what the
--- server has to know is beside it, in the hash celeriac.result.{<key>}: state, execution, content_type, encoding.
+-- SUCCESS is final, and so is whatever the execution 2^53 - 1 says (LAST_WORD), which replaces nothing final. An older
+-- execution never replaces a newer one, except a final state one that is not. The execution travels in a last field of
+-- a readable document, which Celery does not look at. Of any other document, what the server has to know is beside it,
+-- in the hash celeriac.result.{<key>}: state, execution, content_type, encoding.
+local last_word = 9007199254740991
 local final_states = {SUCCESS = true, FAILURE = true, REVOKED = true}
 
 local function label_of(key)
@@ -41,10 +43,10 @@ local function store_result(key, document, execution, state, lifetime, content_t
     if old then
         local old_state, old_execution
         old_state, old_execution, old_label = known_of(key, old)
-        if old_state == 'SUCCESS' then
+        local number = tonumber(execution)
+        if old_state == 'SUCCESS' or old_execution == last_word or (number == last_word and final_states[old_state]) then
             return 0
         end
-        local number = tonumber(execution)
         if number < old_execution then
             if number ~= 0 and not (final_states[state] and not final_states[old_state]) then
                 return 0

@@ -3,6 +3,7 @@
 import pickle
 
 from celeriac import states
+from celeriac.backends.base import LAST_WORD
 from celeriac.testing.conformance.harness import BackendHarness, in_thread, until
 
 __all__ = ["Storing"]
@@ -83,6 +84,16 @@ class Storing(BackendHarness):
         late = self.result("a", states.STARTED, execution=4)
         assert self.backend.store([late]) == [late]
         self.store(self.result("a", states.SUCCESS, execution=5))
+
+    def test_a_last_word_is_final_and_takes_the_place_of_nothing_that_is(self) -> None:
+        self.store(self.result("a", states.STARTED, execution=5), self.result("b", states.FAILURE, execution=5))
+        last = self.result("b", states.REVOKED, execution=LAST_WORD)
+        assert self.backend.store([last]) == [last]
+        self.store(self.result("a", states.REVOKED, execution=LAST_WORD))
+        for state, execution in (("PROGRESS", 0), (states.SUCCESS, 6), (states.SUCCESS, 0), (states.FAILURE, 7)):
+            late = self.result("a", state, execution=execution)
+            assert self.backend.store([late]) == [late]
+        assert self.documents(["a", "b"]) == {"a": b"a is REVOKED", "b": b"b is FAILURE"}
 
     def test_one_task_may_occur_twice_in_a_batch(self) -> None:
         self.store(self.result("a", states.STARTED, execution=1), self.result("a", states.SUCCESS, execution=1))
