@@ -147,6 +147,7 @@ def shell(name: str, script: str, **more) -> Program:
 
 def test_a_program_that_ends_by_itself_is_told_of_and_begins_again_after_a_change():
     async def then(ensemble: Ensemble, output: io.StringIO) -> None:
+        await shown(output, "runs")
         await shown(output, "The one exited with status 3; it starts again when a file changes.")
         ensemble.note_change()
         await shown(output, "begins", times=2)

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -238,10 +239,15 @@ def test_nothing_outlives_a_demo_that_is_killed(start: Start) -> None:
 
 @contextlib.contextmanager
 def in_use(port: int) -> Iterator[None]:
-    """Listen on the port, unless somebody else does."""
+    """Listen on the port, unless somebody else does for long: this test on another Python has it for some seconds."""
+    deadline = time.monotonic() + 20
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
-            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        while time.monotonic() < deadline:
+            try:
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                break
+            except OSError:
+                time.sleep(0.1)
         yield
 
 
