@@ -22,6 +22,7 @@ from celeriac.redis.connecting import Connector
 from celeriac.redis.errors import RedisRefused, RedisUnavailable, ReplyError, explain_away, explain_reply
 from celeriac.redis.forks import watch
 from celeriac.redis.packing import Argument, Command, Reply, ScriptCall, pack
+from celeriac.redis.spinning import AdaptiveSpin
 
 __all__ = ["Connection"]
 
@@ -32,6 +33,9 @@ DEFAULT_TIMEOUT: Final = 5.0
 _LEAST: Final = 0.001
 #: Milliseconds: more than that the system does not take.
 _LONGEST: Final = 2_000_000_000.0
+#: Seconds from one call to the next, at most, where one waits for the answer awake. Who calls now and then leaves the
+#: processor to those who work on what has been published.
+_BURST: Final = 200e-6
 _NOTHING_YET: Final = object()
 _NO_DATA = (BlockingIOError, ssl.SSLWantReadError)
 #: Answers after which the server is not what it was: the next call looks for another one.
@@ -50,6 +54,7 @@ class Connection:
         self._timeout = connector.location.timeout or DEFAULT_TIMEOUT
         self._health_check_interval = connector.location.health_check_interval or float("inf")
         self._buffer = bytearray(65536)
+        self._spin = AdaptiveSpin()
         self._forget()
         watch(self)
 
@@ -61,7 +66,8 @@ class Connection:
 
     def call_packed(self, command: bytes, *, timeout: float | None = None) -> Reply:
         """Do what ``call`` does with a command in the form that goes over the wire."""
-        reply = self._exchange(command, 1, self._prepare(timeout))[0]
+        deadline = self._prepare(timeout)
+        reply = self._exchange(command, 1, deadline, is_in_burst=self._since_last < _BURST)[0]
         if isinstance(reply, ReplyError):
             raise self.explain(reply)
         return reply
@@ -168,6 +174,7 @@ class Connection:
         self._poller: Any = None
         self._is_encrypted = False
         self._used_at = 0.0
+        self._since_last = float("inf")
         #: Digests of the scripts that this connection has sent.
         self._known: set[bytes] = set()
 
@@ -179,16 +186,17 @@ class Connection:
         deadline = now + (self._timeout if timeout is None else timeout)
         if self._sock is not None and (self._poller.poll(0) or now - self._used_at >= self._health_check_interval):
             self._look_after(deadline - now)
+        self._since_last = now - self._used_at
         self._used_at = now
         if self._sock is None:
             self._connect(deadline - now)
             return max(deadline, time.monotonic() + _LEAST)
         return deadline
 
-    def _exchange(self, data: bytes, count: int, deadline: float) -> list[Reply]:
+    def _exchange(self, data: bytes, count: int, deadline: float, *, is_in_burst: bool = False) -> list[Reply]:
         sock = self._write(data, count, deadline)
         try:
-            replies = self._read(sock, count, deadline)
+            replies = self._read(sock, count, deadline, is_there=is_in_burst and self._spin.sees(self._poller))
         except (OSError, hiredis.HiredisError) as error:
             self.close()
             raise RedisUnavailable(explain_away(self.server, error), maybe_done=True) from error
@@ -230,11 +238,12 @@ class Connection:
             with contextlib.suppress(BlockingIOError):
                 rest = rest[sock.send(rest) :]
 
-    def _read(self, sock: socket.socket, count: int, deadline: float) -> list[Reply]:
+    def _read(self, sock: socket.socket, count: int, deadline: float, *, is_there: bool = False) -> list[Reply]:
         reader, buffer, replies = self._reader, self._buffer, []
         while True:
             # The answer is still to come: what the reader may have from earlier is a push.
-            size = self._receive(sock, deadline)
+            size = self._receive(sock, deadline, is_there=is_there)
+            is_there = False
             reader.feed(buffer, 0, size)
             while (reply := reader.gets()) is not _NOTHING_YET:
                 if isinstance(reply, hiredis.PushNotification):
@@ -248,7 +257,7 @@ class Connection:
                             self.on_push(push)
                     return replies
 
-    def _receive(self, sock: socket.socket, deadline: float) -> int:
+    def _receive(self, sock: socket.socket, deadline: float, *, is_there: bool = False) -> int:
         """Wait for what comes and put it into the buffer; return how much it is."""
         while True:
             if self._is_encrypted:
@@ -256,11 +265,12 @@ class Connection:
                 if remaining <= 0:
                     raise TimeoutError("timed out")
                 sock.settimeout(remaining)
-            elif not self._poller.poll(_milliseconds_until(deadline)):
+            elif not is_there and not self._poller.poll(_milliseconds_until(deadline)):
                 raise TimeoutError("timed out")
             try:
                 size = sock.recv_into(self._buffer)
             except BlockingIOError:
+                is_there = False
                 continue
             if not size:
                 raise ConnectionResetError("the server closed it")
