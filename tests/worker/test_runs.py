@@ -1,6 +1,7 @@
 """Runs of schedule entries beside RabbitMQ, where a run may be published twice under one id: it runs once."""
 
 import random
+import signal
 import time
 import uuid
 from collections import Counter
@@ -141,6 +142,23 @@ def test_a_node_that_shuts_down_lets_another_one_have_what_waits(desk):
     wait_until(lambda: f"[{run_id}] has ended already and does not run." in first.log, "ended")
     desk.await_idle([first])
     assert desk.begun("a") == 1
+
+
+def test_a_node_that_shuts_down_gives_back_another_message_of_what_it_runs_and_nobody_begins_it(desk):
+    first = desk.made.worker(concurrency=2, hostname="first@here")
+    run_id = desk.publish("work", "a", copies=2)
+    wait_until(lambda: desk.begun("a") and not desk.made.app.broker.size(desk.queue).ready, "both taken")
+    first.send_signal(signal.SIGTERM)
+    wait_until(lambda: desk.made.app.broker.size(desk.queue).ready == 1, "given back")
+    second = desk.made.worker(concurrency=1, hostname="second@here")
+    waits = f"[{run_id}] is another node's and waits."
+    wait_until(lambda: waits in second.log or desk.begun("a") == 2, "asked for")
+    desk.open("a")
+    assert desk.get(run_id) == "a"
+    wait_until(lambda: f"[{run_id}] has ended already and does not run." in second.log, "ended")
+    assert first.process.wait(30) == 0
+    desk.await_idle([second])
+    assert (desk.begun("a"), desk.ended()) == (1, {"a": 1})
 
 
 def test_it_runs_once_also_without_a_result_when_acked_early_and_when_tried_again(desk):

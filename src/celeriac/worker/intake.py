@@ -107,8 +107,8 @@ class Intake:
         self._wanted = 0
         #: Called in the consumer thread when the broker has given all that it has; True: nothing is left to be done.
         self.on_arrivals: Callable[[], bool] = _leave_to_the_main_thread
-        #: Called in the consumer thread with runs (``Settlement.run``) whose deliveries are settled.
-        self.on_settled_runs: Callable[[list[str]], None] | None = None
+        #: Called in the consumer thread with the tags of runs (``Settlement.run``) that are settled.
+        self.on_settled_runs: Callable[[list[int | str]], None] | None = None
         #: When the main thread is to look at what runs, if it has not been awake by then (monotonic).
         self._main_wakes_at = _NEVER
         self._stopping = False
@@ -377,7 +377,7 @@ class Intake:
 
     def _tell_runs(self, settlements: Sequence[Settlement]) -> None:
         if self.on_settled_runs is not None:
-            self.on_settled_runs([each.run for each in settlements if each.run is not None])
+            self.on_settled_runs([each.delivery.tag for each in settlements if each.run is not None])
 
     def _keep_batch(self, keeps: Sequence[Keep]) -> None:
         try:

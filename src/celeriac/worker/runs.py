@@ -80,11 +80,12 @@ class Runs:
         self._changed = threading.Event()
         #: By the tags of their deliveries.
         self._questions: dict[int | str, _Question] = {}
-        self._held: set[str] = set()
+        #: By their ids, each with the delivery for which it is held: the end of another one of the run changes nothing.
+        self._held: dict[str, int | str] = {}
         #: What may run here and be replaced, until it has ended: a delivery may be acked before that.
         self._watched: set[str] = set()
         self._look_at = 0.0
-        self._settled: list[str] = []
+        self._settled: list[int | str] = []
         self._answers = Answers([], [], [], [])
         self._renew_at = 0.0
         self._is_away = False
@@ -132,11 +133,11 @@ class Runs:
             self._questions.clear()
         return withdrawn
 
-    def note_settled(self, task_ids: Sequence[str]) -> None:
-        """Hold these no more: their deliveries are settled. For the consumer thread."""
-        if task_ids:
+    def note_settled(self, tags: Sequence[int | str]) -> None:
+        """Hold no more what is held for these deliveries, which are settled. For the consumer thread."""
+        if tags:
             with self._lock:
-                self._settled.extend(task_ids)
+                self._settled.extend(tags)
             self._changed.set()
 
     def close(self) -> None:
@@ -165,12 +166,13 @@ class Runs:
 
     def _turn(self, now: float) -> None:
         self._let_go()
-        questions = self._due(now)
-        if questions:
-            self._answer(questions, self._asked_of(questions.values()))
+        # Before the questions: one that cannot be answered must not cost the others what they have.
         if self._held and now >= self._renew_at:
             self._renew()
             self._renew_at = now + self._lease * _RENEWAL
+        questions = self._due(now)
+        if questions:
+            self._answer(questions, self._asked_of(questions.values()))
         if self._watched and now >= self._look_at:
             self._look()
             self._look_at = now + _LOOK_EVERY
@@ -187,11 +189,15 @@ class Runs:
 
     def _let_go(self) -> None:
         with self._lock:
-            settled = [task_id for task_id in self._settled if task_id in self._held]
+            tags = set(self._settled)
             count = len(self._settled)
+        if not count:
+            return
+        settled = [task_id for task_id, tag in self._held.items() if tag in tags]
         if settled:
             self._backend.let_go(settled, self._holder)
-            self._held.difference_update(settled)
+            for task_id in settled:
+                del self._held[task_id]
         with self._lock:
             del self._settled[:count]
 
@@ -213,9 +219,9 @@ class Runs:
         """Ask the store; None says that another run has replaced one."""
         assignments = [question.assignment for question in questions]
         replaced = self._find_replaced([each.task_id for each in assignments if each.replaceable])
-        once = [each.task_id for each in assignments if each.once and each.task_id not in replaced]
-        held = self._backend.hold(once, self._holder, self._lease) if once else {}
-        self._held.update(task_id for task_id, holding in held.items() if holding is Holding.OURS)
+        once = {each.task_id: each.delivery.tag for each in assignments if each.once and each.task_id not in replaced}
+        held = self._backend.hold(list(once), self._holder, self._lease) if once else {}
+        self._held.update((task_id, once[task_id]) for task_id, holding in held.items() if holding is Holding.OURS)
         return {
             task_id: None if task_id in replaced else held.get(task_id, Holding.OURS)
             for task_id in (each.task_id for each in assignments)
@@ -236,7 +242,7 @@ class Runs:
                     question.ask_at = time.monotonic() + self._put_off
                 elif self._questions.pop(assignment.delivery.tag, None) is None:
                     # Withdrawn meanwhile.
-                    self._settled.append(task_id)
+                    self._settled.append(assignment.delivery.tag)
                 elif holding is Holding.OURS:
                     if assignment.replaceable:
                         self._watched.add(task_id)
@@ -251,7 +257,7 @@ class Runs:
         holdings = self._backend.hold(list(self._held), self._holder, self._lease)
         for task_id, holding in holdings.items():
             if holding is Holding.TAKEN:
-                self._held.discard(task_id)
+                del self._held[task_id]
                 logger.warning("Another node has begun run %s too, as this one could not say that it goes on.", task_id)
 
     def _look(self) -> None:

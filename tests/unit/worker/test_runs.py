@@ -3,7 +3,7 @@
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
@@ -26,6 +26,11 @@ class MayBeAway(MemoryBackend):
             raise BackendError("This result backend is away.")
         return super().hold(task_ids, holder, seconds)
 
+    def states(self, task_ids: Sequence[str]) -> Mapping[str, str]:
+        if "unreadable" in task_ids:
+            raise BackendError("The key of this result is of another kind.")
+        return super().states(task_ids)
+
 
 def until(condition: Callable[[], object], what: str) -> object:
     deadline = time.monotonic() + PATIENCE
@@ -45,15 +50,30 @@ class Node:
         self.runs = Runs(self.backend, lease=LEASE)
         self.to_run: list[str] = []
         self.ended: list[str] = []
+        #: Of the delivery that may begin.
+        self.tags: dict[str, int | str] = {}
 
-    def ask(self, *task_ids: str) -> None:
+    def ask(self, *task_ids: str, replaceable: bool = False) -> None:
         for task_id in task_ids:
             delivery = Delivery(tag=next(self.numbers), queue="celery", envelope=b"", execution=1)
-            self.runs.ask(Assignment(delivery=delivery, task_id=task_id, task_name="t", lane=LaneKind.DEF, once=True))
+            self.runs.ask(
+                Assignment(
+                    delivery=delivery,
+                    task_id=task_id,
+                    task_name="t",
+                    lane=LaneKind.DEF,
+                    once=True,
+                    replaceable=replaceable,
+                )
+            )
+
+    def settle(self, *task_ids: str) -> None:
+        self.runs.note_settled([self.tags[task_id] for task_id in task_ids])
 
     def has(self, *, to_run: int = 0, ended: int = 0) -> bool:
         answers = self.runs.collect()
         self.to_run += [each.task_id for each in answers.to_run]
+        self.tags.update((each.task_id, each.delivery.tag) for each in answers.to_run)
         self.ended += [each.task_id for each in answers.ended]
         return len(self.to_run) == to_run and len(self.ended) == ended
 
@@ -85,7 +105,7 @@ def test_one_that_is_held_elsewhere_begins_when_it_is_let_go_there(nodes, caplog
     two.ask("a")
     until(lambda: "Run t[a] is another node's and waits." in caplog.text, "told")
     assert two.runs.asked == 0
-    one.runs.note_settled(["a"])
+    one.settle("a")
     until(lambda: two.has(to_run=1), "let go")
     assert caplog.text.count("and waits") == 1
 
@@ -114,7 +134,7 @@ def test_of_two_messages_of_a_run_on_one_node_the_second_waits_for_the_end_of_th
     until(lambda: time.monotonic() - began > LEASE, "over")
     assert one.has(to_run=1)
     one.backend.end_runs(["a"])
-    one.runs.note_settled(["a"])
+    one.settle("a")
     until(lambda: one.has(to_run=1, ended=2), "answered")
 
 
@@ -127,6 +147,30 @@ def test_what_waits_is_withdrawn_and_others_get_it(nodes):
     one.runs.close()
     two.ask("a")
     until(lambda: two.has(to_run=1), "answered")
+
+
+def test_a_second_message_that_is_given_back_lets_go_of_nothing_while_the_first_runs(nodes):
+    one, two = nodes
+    one.ask("a")
+    until(lambda: one.has(to_run=1), "answered")
+    one.ask("a")
+    one.runs.note_settled([each.delivery.tag for each in one.runs.withdraw()])
+    # Whoever is asked for after that is answered after that.
+    one.ask("b")
+    until(lambda: one.has(to_run=2), "answered")
+    assert two.backend.hold(["a", "b"], "two", LEASE) == {"a": Holding.TAKEN, "b": Holding.TAKEN}
+    one.settle("a")
+    until(lambda: two.backend.hold(["a"], "two", LEASE) == {"a": Holding.OURS}, "let go")
+
+
+def test_one_about_which_the_store_cannot_be_asked_costs_no_other_its_holding(nodes):
+    one, two = nodes
+    one.ask("a")
+    until(lambda: one.has(to_run=1), "answered")
+    one.ask("unreadable", replaceable=True)
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 2 * LEASE, "over")
+    assert two.backend.hold(["a"], "two", LEASE) == {"a": Holding.TAKEN}
 
 
 def test_runs_wait_while_the_store_is_away_and_that_is_said_once(nodes, caplog):
