@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from celeriac.backends.base import StoredResult
+from celeriac.backends.base import Holding, StoredResult
 from celeriac.backends.memory import MemoryBackend
 from celeriac.brokers.amqp import reunion
 from celeriac.brokers.amqp.broker import AmqpBroker
@@ -185,6 +185,26 @@ def test_nothing_of_a_settlement_is_published_while_the_message_may_be_with_anot
     assert again.execution > delivery.execution
     follow_up = message(site.queue.name, "never")
     assert node.settle([ack(delivery, follow_ups=(follow_up,))]) == []
+    assert node.receive(1, 0.3) == []
+    assert site.ready() == 0
+
+
+def test_the_end_of_a_run_that_the_node_holds_is_kept_though_its_message_is_with_another_node(site):
+    results = MemoryBackend(f"memory://{uuid.uuid4()}")
+    results.hold(["1"], "node", 60.0)
+    site.publish("1")
+    node = site.node(results=results)
+    [delivery] = receive(node)
+    node.cut_off()
+    other = site.node(direct=True)
+    [again] = receive(other)
+    result = StoredResult(task_id="1", state="SUCCESS", document=b"{}", lifetime=60.0)
+    follow_up = message(site.queue.name, "next")
+    assert node.settle([ack(delivery, result=result, follow_ups=(follow_up,), run="1")]) == []
+    assert results.hold(["1"], "other", 60.0) == {"1": Holding.ENDED}
+    assert results.fetch_one("1") == result
+    other.settle([ack(again)])
+    assert ids(receive(other)) == ["next"]
     assert node.receive(1, 0.3) == []
     assert site.ready() == 0
 

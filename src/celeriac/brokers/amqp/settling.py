@@ -13,7 +13,7 @@ from celeriac.brokers.amqp.flights import Flight, Flights
 from celeriac.brokers.amqp.line import Place
 from celeriac.brokers.amqp.publishing import Parcel, Publisher, pack
 from celeriac.brokers.base import DEFAULT_PUBLISH_TIMEOUT, Outcome, Settlement
-from celeriac.brokers.settling import settle_in_order
+from celeriac.brokers.settling import ended_runs, settle_in_order
 from celeriac.exceptions import OperationalError
 from celeriac.protocol.message import Message
 
@@ -24,7 +24,8 @@ class Settler:
     """Ends the flights of one consumer.
 
     A settlement whose connection broke is kept until the server gives its message to this consumer again, and done
-    then; nothing of it is published or stored before, for somebody else may have the message.
+    then; nothing of it is published or stored before, for somebody else may have the message. Of a run that is held
+    (``Settlement.run``) only the ack is: who else has its message does not run it, and is to see that it has ended.
     """
 
     def __init__(
@@ -55,10 +56,11 @@ class Settler:
                 refused.append(settlement)
                 continue
             tags.add(tag)
-            if flight.place is None or not flight.place.is_open:
-                flight.pending = settlement
-            else:
+            is_here = flight.place is not None and flight.place.is_open
+            if is_here or ended_runs([settlement]):
                 ours.append(settlement)
+            else:
+                flight.pending = settlement
         if ours:
             refused += settle_in_order(
                 ours,
