@@ -51,6 +51,20 @@ async def wait(self):
         raise
     note("ended", self.request.id)
 
+@app.task(bind=True)
+async def stubborn(self):
+    note("begun", self.request.id)
+    while not (HERE / self.request.id).exists():
+        try:
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            note("cancelled", self.request.id)
+    note("ended", self.request.id)
+
+@app.task(time_limit=0.5)
+def hang():
+    time.sleep(60)
+
 @app.task(bind=True, max_retries=None)
 def again(self):
     note("begun", self.request.id)
@@ -162,6 +176,20 @@ def test_a_coroutine_is_cancelled_and_those_beside_it_go_on(desk):
     desk.await_success(other.id)
     assert desk.made.lines("cancelled") == [first]
     assert sorted(desk.made.lines("begun")) == sorted([first, second, other.id])
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_a_coroutine_whose_child_is_killed_for_another_task_while_it_is_cancelled_does_not_begin_again(desk):
+    desk.enter("stubborn")
+    desk.made.worker(concurrency=1)
+    first = desk.run()
+    desk.await_begun(first)
+    second = desk.run()
+    wait_until(lambda: desk.made.lines("cancelled") == [first], "cancelled")
+    desk.made.hang.delay()
+    assert desk.revoked(first) == f"True {signal.SIGKILL:d} False"
+    desk.await_success(second)
+    assert desk.made.lines("begun").count(first) == 1
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "rabbitmq"])

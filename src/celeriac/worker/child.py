@@ -235,7 +235,9 @@ class Child:
                 if assignment is not None and is_pending(assignment.delivery):
                     pending.append(assignment)
                 elif assignment is not None:
-                    verdict = self.verdicts.get(sequence)
+                    # One that was to be stopped is, whatever the child was killed for or died of.
+                    is_replaced = sequence in self.replaced and assignment.verdict is None
+                    verdict = self.verdicts.get(sequence) or (REPLACED_RUNNING if is_replaced else None)
                     casualties.append(Casualty(assignment=assignment, was_running=sequence in running, verdict=verdict))
         return casualties, pending
 
