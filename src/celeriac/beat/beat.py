@@ -186,7 +186,8 @@ class Beat:
             planned = self._planned(state, due.now)
             step.append(planned)
             runs += len(planned.messages)
-            if runs < _BATCH:
+            # What replaces a run is claimed at once, lest somebody pauses its entry after that run was stopped.
+            if runs < _BATCH and planned.replaces is None:
                 continue
             moments += self._take(step, due.now)
             step, runs = [], 0
@@ -200,7 +201,7 @@ class Beat:
             return []
         planned = self._declared(step, now)
         for each in planned:
-            if each.replaces is not None:
+            if each.replaces is not None and self._is_as_read(each.claim):
                 revoke_replaced(self._app, each.entry, each.replaces, each.claim.runs[-1].id)
         asked_at = time.monotonic()
         won = self._claimed(planned, now)
@@ -218,6 +219,11 @@ class Beat:
             names = enumerated([claim.name for claim in late])
             logger.warning("Nobody was there for due moments: %d of them, of %s.", missed, names)
         return [each.claim.next_at if each.claim.look_at is None else each.claim.look_at for each in planned]
+
+    def _is_as_read(self, claim: Claim) -> bool:
+        """Say whether a claim would be had at this moment; while it was planned its entry may have been paused."""
+        state = self._timetable.get(claim.name)
+        return state is not None and (state.generation, state.next_at) == (claim.generation, claim.due)
 
     def _planned(self, state: EntryState, now: float) -> _Planned:
         """Return the claim of an entry; one that cannot be planned rests for a while, and stands in nobody's way."""
@@ -287,15 +293,18 @@ class Beat:
         return PlannedRun(id=task_id, due=due, message=message, reason=reason)
 
     def _has_ended(self, state: EntryState) -> bool:
-        """Say whether an entry's last run has ended: its result is there, or has been and has expired."""
+        """Say whether an entry's last run has ended: its result is there, or has expired, or it was never published."""
         assert state.last_run_id is not None
         backend = self._app.backend
         require_readable_results(self._app, state.entry)
         if backend.states([state.last_run_id]).get(state.last_run_id) in READY_STATES:
             return True
-        lifetime = self._app.conf.result_expires
         published_at = state.last_published_at
-        return bool(lifetime and published_at is not None and self._timetable.now() - published_at > lifetime)
+        if published_at is None:
+            # It is pending, or the broker has refused its message: then nothing comes of it any more.
+            return all(run.id != state.last_run_id for run in self._timetable.pending(0.0, _BATCH))
+        lifetime = self._app.conf.result_expires
+        return bool(lifetime and self._timetable.now() - published_at > lifetime)
 
     def _tell(self, name: str, error: Exception) -> None:
         sentence = f"{type(error).__name__}: {error}"

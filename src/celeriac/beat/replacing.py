@@ -30,8 +30,10 @@ def require_readable_results(app: "Celeriac", entry: ScheduleEntry) -> None:
 def revoke_replaced(app: "Celeriac", entry: ScheduleEntry, replaced: str, by: str) -> bool:
     """Make an entry's run REVOKED for good, unless it has ended; return whether it had not.
 
-    Nodes that have it, or get it, see that in the result store. Done before the new run is claimed: whoever dies in
-    between leaves the moment due, and the run before is no longer in the way of it. Safe to repeat.
+    Nodes that have it, or get it, see that in the result store. Done right before the new run is claimed: whoever dies
+    in between leaves the moment due, and the run before is no longer in the way of it. If it were done after the claim,
+    whoever dies in between would leave a run that hangs to nobody: the next one replaces the one before it. Safe to
+    repeat.
     """
     error = TaskRevokedError(f"replaced by run {by}")
     request = Context(id=replaced, task=entry.task, args=entry.args, kwargs=dict(entry.kwargs))
