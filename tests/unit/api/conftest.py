@@ -5,10 +5,17 @@ from pathlib import Path
 import pytest
 
 from celeriac import Celeriac
+from celeriac.app import shared
 from celeriac.local import set_current_app
 from tests.unit.api.bench import Bench
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def tasks_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks are part of every app to come; those that a test makes go with it, and are in no other test's apps."""
+    monkeypatch.setattr(shared, "_finalizers", shared.each_finalizer())
 
 
 @pytest.fixture(params=["memory", "sqlite"])
