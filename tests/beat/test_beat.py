@@ -20,7 +20,7 @@ from celeriac.beat.replacing import require_readable_results
 from celeriac.exceptions import ImproperlyConfigured
 from celeriac.run_id import run_id
 from celeriac.schedule_entry import ScheduleEntry
-from celeriac.schedules import BaseSchedule, crontab, schedstate, schedule
+from celeriac.schedules import BaseSchedule, TickSchedule, crontab, schedstate, schedule
 from celeriac.testing.conformance.harness import until
 from celeriac.timetables.base import Timetable
 from celeriac.timetables.memory import MemoryTimetable
@@ -159,6 +159,26 @@ class Broken(BaseSchedule):
         return schedstate(False, 0.1)
 
     asked = False
+
+
+class GoesBack(TickSchedule):
+    """A schedule whose next tick, when it has ticked once, is the same one again."""
+
+    first = None
+
+    def next_after(self, instant):
+        self.first = self.first or instant + timedelta(seconds=0.1)
+        return self.first
+
+    def latest_at(self, instant):
+        return self.first
+
+
+def test_a_schedule_that_comes_to_no_later_tick_stands_in_nobodys_way(desk, caplog):
+    desk.start(stuck={"task": "work", "schedule": GoesBack()}, fine=every(0.3))
+    assert {run.entry for run in desk.await_runs(3)} == {"fine"}
+    assert "'stuck' cannot be run" in caplog.text
+    assert "Its next moment must be later." in caplog.text
 
 
 def test_an_entry_that_cannot_be_planned_stands_in_nobodys_way(desk, caplog):

@@ -233,23 +233,14 @@ class Beat:
             schedule = self._schedules.of(state)
             deadline = self._app.conf.beat_cron_starting_deadline if _goes_by_calendar(schedule) else None
             decision = plan(state, schedule, now, has_ended=self._has_ended, deadline=deadline)
-            runs = tuple(self._run(entry, moment, now) for moment in decision.to_run)
+            claim = _claim_of(state, decision, [self._run(entry, moment, now) for moment in decision.to_run])
         except Exception as error:  # noqa: BLE001 - a schedule of the user's, or a call that no worker could take
             self._tell(entry.name, error)
-            decision, runs = Plan((), 0, 0, state.next_at, look_at=now + _REST), ()
+            decision = Plan((), 0, 0, state.next_at, look_at=now + _REST)
+            claim = _claim_of(state, decision, ())
         else:
             self._told.pop(entry.name, None)
-        claim = Claim(
-            name=entry.name,
-            generation=state.generation,
-            due=state.next_at,
-            next_at=decision.next_at,
-            look_at=decision.look_at,
-            runs=runs,
-            missed=decision.missed,
-            skipped=decision.skipped,
-        )
-        return _Planned(claim, [run.message for run in runs], entry, decision.replaces)
+        return _Planned(claim, [run.message for run in claim.runs], entry, decision.replaces)
 
     def _declared(self, planned: Sequence[_Planned], now: float) -> list[_Planned]:
         """Make sure that the queues are there. An entry whose queue cannot be has to rest; the others go on."""
@@ -368,6 +359,21 @@ class Beat:
             self._timetable.step_down(self._name)
         except OperationalError as error:
             logger.debug("Could not step down: %s", error)
+
+
+def _claim_of(state: EntryState, decision: Plan, runs: Sequence[PlannedRun]) -> Claim:
+    """Return the claim that a plan is; raises ``ValueError`` for one that others could have again."""
+    assert state.next_at is not None
+    return Claim(
+        name=state.entry.name,
+        generation=state.generation,
+        due=state.next_at,
+        next_at=decision.next_at,
+        look_at=decision.look_at,
+        runs=tuple(runs),
+        missed=decision.missed,
+        skipped=decision.skipped,
+    )
 
 
 def _goes_by_calendar(schedule: BaseSchedule) -> bool:

@@ -71,8 +71,9 @@ SELECT look_at FROM schedule_entry INDEXED BY schedule_entry_look WHERE look_at 
 -- name: claim_moment
 -- :next_at :look_at :missed :skipped :name :generation :due :now. Changes one row if the claim is had.
 UPDATE schedule_entry
-SET next_at = ?, look_at = ?, paused_until = NULL, missed = missed + ?, skipped = skipped + ?
-WHERE name = ? AND generation = ? AND next_at = ? AND enabled AND (paused_until IS NULL OR paused_until <= ?);
+SET next_at = ?1, look_at = ?2, paused_until = CASE next_at WHEN ?1 THEN paused_until END,
+    missed = missed + ?3, skipped = skipped + ?4
+WHERE name = ?5 AND generation = ?6 AND next_at = ?7 AND enabled AND (paused_until IS NULL OR paused_until <= ?8);
 
 -- name: count_entry_runs
 -- :name

@@ -92,7 +92,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     #: The next due moment from now on; None: there is none, the schedule has ended.
     next_at: float | None
     #: When ``due`` is to name the entry again; None: at ``next_at``. Later than that: the entry waits for something,
-    #: such as the end of the run before.
+    #: such as the end of the run before. As long as the moment is the same, what is known of a pause stays.
     look_at: float | None = None
     runs: tuple[PlannedRun, ...] = ()
     #: How many due moments nobody was there for, whether or not ``runs`` make up for them.

@@ -318,7 +318,8 @@ class MemoryTimetable(Timetable):
         if row.paused_until is not None and row.paused_until > self.now():
             return False
         self._run(row, claim.runs)
-        row.next_at, row.paused_until = claim.next_at, None
+        if row.next_at != claim.next_at:
+            row.next_at, row.paused_until = claim.next_at, None
         row.missed += claim.missed
         row.skipped += claim.skipped
         self._look(row, claim.next_at if claim.look_at is None else claim.look_at)

@@ -85,6 +85,10 @@ class Moments(TimetableHarness):
         [state] = until(lambda: self.timetable.due(10).states)
         # The moments that it slept through can be told from those that were missed.
         assert (state.next_at, state.paused_until) == (before.next_at, moment)
+        # Also by who looks after the entry has waited for something.
+        assert self.claim(state, next_at=state.next_at, look_at=self.timetable.now(), runs=())
+        [state] = until(lambda: self.timetable.due(10).states)
+        assert (state.next_at, state.paused_until) == (before.next_at, moment)
         assert self.claim(state)
         assert self.state("a").paused_until is None
 

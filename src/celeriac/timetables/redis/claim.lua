@@ -88,9 +88,11 @@ local function note_runs(name, count, runs)
   redis.call('LTRIM', ARGV[2] .. name, 0, ARGV[4] - 1)
 end
 
-local function move_on(name, next_at, look_at, missed, skipped)
+local function move_on(name, due, next_at, look_at, missed, skipped)
   local key = ARGV[1] .. name
-  redis.call('HSET', key, 'next_at', next_at, 'paused_until', '')
+  if tonumber(next_at) ~= tonumber(due) then
+    redis.call('HSET', key, 'next_at', next_at, 'paused_until', '')
+  end
   redis.call('HINCRBY', key, 'missed', missed)
   redis.call('HINCRBY', key, 'skipped', skipped)
   if look_at == '' then
@@ -112,7 +114,7 @@ while at < #ARGV do
     if answer == 1 then
       note_runs(name, tonumber(entry[5]), runs)
       if generation ~= '' then
-        move_on(name, next_at, look_at, missed, skipped)
+        move_on(name, due, next_at, look_at, missed, skipped)
       end
     end
   end
