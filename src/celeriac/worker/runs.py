@@ -150,8 +150,11 @@ class Runs:
     # The thread.
 
     def _run(self) -> None:
-        while not self._stopping:
+        while True:
+            # Before any look at what it may stand for, ``close`` among that.
             self._changed.clear()
+            if self._stopping:
+                break
             try:
                 self._turn(time.monotonic())
                 self._tell_back()
