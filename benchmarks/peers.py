@@ -44,6 +44,7 @@ _CELERY = ("celery", "-A", "tasks_celery", "worker", "-l", "WARNING")
 _QUIET_CELERY = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 _HUEY = ("huey_consumer", "tasks_huey.huey", "-w", "2", "-k", "process", "-q", "-n", "-d", "0.01", "-m", "0.01")
 _RQ = ("rq", "worker-pool", "-q", "-n", "2", "-u", "{BENCHMARK_BROKER}")
+_FLEXIQ = ("flexiq", "worker", "--app", "tasks_flexiq:queue")
 _PROCRASTINATE = ("procrastinate", "-a", "tasks_procrastinate.app")
 _TARSK = ("tarsk", "worker", "--app", "tasks_tarsk:app", "--broker", "{BENCHMARK_BROKER}", "--children", "2")
 
@@ -55,7 +56,7 @@ PEERS = (
         engines=("sqlite", "redis", "rabbitmq"),
         worker=_CELERIAC,
         variables=(("BENCHMARK_SYNCHRONOUS", "normal"),),
-        settings="as it comes, -c 2",
+        settings="as it comes, -c 2; 100 coroutines at once in each process (its default)",
     ),
     Peer(
         name="celeriac, synchronous=full",
@@ -179,7 +180,7 @@ PEERS = (
         engines=("redis",),
         worker=("python", "tasks_repid.py"),
         copies=2,
-        settings="two workers in uvloop, with hiredis; it keeps no results",
+        settings="two workers of 1,000 at once (its default), in uvloop, with hiredis; it keeps no results",
     ),
     Peer(
         name="ardiq",
@@ -228,10 +229,21 @@ PEERS = (
         environment="flexiq",
         module="tasks_flexiq",
         engines=("sqlite",),
-        worker=("flexiq", "worker", "--app", "tasks_flexiq:queue"),
-        variables=(("FLEXIQ_LOG_LEVEL", "WARNING"),),
-        settings="2 threads (its default pool; its prefork pool is for work on the CPU), batches of 100 instead of 1, "
-        "a look every 10 ms instead of 50; results always stored, and asked for every 1 ms instead of 50 and more",
+        worker=_FLEXIQ,
+        variables=(("FLEXIQ_LOG_LEVEL", "WARNING"), ("BENCHMARK_WORKERS", "16")),
+        settings="its default pool, threads of one process: 16, as many as Dramatiq has (its default, one for each "
+        "processor, works off a fifth); 100 coroutines at once (its default), batches of 100 instead of 1, a look "
+        "every 10 ms instead of 50; results always stored, and asked for every 1 ms instead of 50 and more",
+    ),
+    Peer(
+        name="flexiq, prefork",
+        environment="flexiq",
+        module="tasks_flexiq",
+        engines=("sqlite",),
+        worker=(*_FLEXIQ, "--pool", "prefork"),
+        variables=(("FLEXIQ_LOG_LEVEL", "WARNING"), ("BENCHMARK_WORKERS", "2")),
+        settings="the same with 2 processes (its README, for work on the CPU)",
+        variant=True,
     ),
     Peer(
         name="procrastinate",

@@ -42,12 +42,12 @@ class Side:
         return self.peer.name
 
     @contextmanager
-    def project(self, *, results: bool = True) -> "Iterator[Project]":
-        """Give a new and empty queue."""
+    def project(self, *, results: bool = True, coroutines: bool = False) -> "Iterator[Project]":
+        """Give a new and empty queue; with ``coroutines`` it has tasks of that kind too, if it has a choice."""
         with temporary_directory() as directory:
             store = self.store(Path(directory))
             try:
-                yield Project(self, store, results=results)
+                yield Project(self, store, results=results, coroutines=coroutines)
             finally:
                 store.close()
 
@@ -55,7 +55,7 @@ class Side:
 class Project:
     """A queue in a folder of its own."""
 
-    def __init__(self, side: Side, store: Store, *, results: bool) -> None:
+    def __init__(self, side: Side, store: Store, *, results: bool, coroutines: bool) -> None:
         self.store = store
         self._side = side
         self._environment = {
@@ -63,6 +63,7 @@ class Project:
             **dict(side.peer.variables),
             **store.environment(),
             "BENCHMARK_RESULTS": "on" if results else "off",
+            "BENCHMARK_COROUTINES": "on" if coroutines else "off",
             "PYTHONPATH": os.pathsep.join([str(_TASKS), side.peer.source or os.environ.get("PYTHONPATH", "")]),
         }
         # Whoever is installed has been compiled; who runs from its source is not to be compiled at each start.

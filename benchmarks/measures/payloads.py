@@ -18,9 +18,9 @@ def _measure(kind: int) -> Measure:
     def look(side: Side, sizes: Sizes, pace: Pace) -> Iterator[dict[str, float]]:
         if "publish_payload" not in pace.can:
             raise NotMeasured("no task for it here")
-        count = max(20, int(min(payload.count * sizes.payloads, pace.drain * sizes.drain_seconds)))
+        count = max(20, int(min(payload.count_for(pace.can) * sizes.payloads, pace.drain * sizes.drain_seconds)))
         warm = count // 4
-        with side.project(results="fetch" in pace.can) as project:
+        with side.project(results="fetch" in pace.can, coroutines=payload.verb == "publish_coroutine") as project:
             published = project.client("fill_kind", kind, warm, count)
             yield {f"publish-{name}": published[name] for name in ("rate", "cpu")}
             with project.worker() as worker:

@@ -25,7 +25,7 @@ Found = dict[str, Any]
 
 
 #: What not every queue can do.
-VERBS = ("publish_many", "publish_later", "fetch", "publish_payload")
+VERBS = ("publish_many", "publish_later", "fetch", "publish_payload", "publish_coroutine")
 
 
 def described(tasks: Any, found: Found) -> Found:
@@ -56,7 +56,7 @@ def publish_many(tasks: Any, count: int) -> Found:
 
 def fill_kind(tasks: Any, kind: int, warm: int, count: int) -> Found:
     """Publish a backlog of calls of a kind of ``payloads``: some to get warm, those that count."""
-    publish_one, argument = getattr(tasks, PAYLOADS[kind].verb), PAYLOADS[kind].argument
+    publish_one, argument = PAYLOADS[kind].publisher(tasks), PAYLOADS[kind].argument
     for _ in range(warm):
         publish_one(argument)
     with Watch(count) as watch:

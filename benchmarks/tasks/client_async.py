@@ -32,7 +32,7 @@ async def publish_many(tasks: Any, count: int) -> Found:
 
 
 async def fill_kind(tasks: Any, kind: int, warm: int, count: int) -> Found:
-    publish_one, argument = getattr(tasks, PAYLOADS[kind].verb), PAYLOADS[kind].argument
+    publish_one, argument = PAYLOADS[kind].publisher(tasks), PAYLOADS[kind].argument
     for _ in range(warm):
         await publish_one(argument)
     with Watch(count) as watch:

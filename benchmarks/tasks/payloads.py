@@ -1,5 +1,6 @@
 """Kinds of calls beside the two small integers: what they carry, or how long they work. Standard library only."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,17 @@ class Payload:
     argument: Any
     #: Calls in the full form.
     count: int
+    #: The same where a queue has no such verb.
+    other_verb: str = ""
+    other_count: int = 0
+
+    def publisher(self, tasks: Any) -> Any:
+        """Return the function of a tasks' module that publishes it."""
+        return getattr(tasks, self.verb, None) or getattr(tasks, self.other_verb)
+
+    def count_for(self, can: Collection[str]) -> int:
+        """Return how many calls a queue with these verbs gets in the full form."""
+        return self.other_count if self.other_verb and self.verb not in can else self.count
 
 
 def _nested(depth: int) -> dict[str, Any]:
@@ -35,5 +47,6 @@ PAYLOADS = (
     Payload("JSON, 5 kB, 20 deep", "publish_payload", _nested(20), 4_000),
     Payload("computes 1 ms", "publish_compute", 0.001, 2_000),
     Payload("computes 20 ms", "publish_compute", 0.02, 150),
-    Payload("sleeps 20 ms", "publish_sleep", 0.02, 150),
+    # Where there are some, hundreds run at once.
+    Payload("sleeps 20 ms, in coroutines if it has them", "publish_coroutine", 0.02, 6_000, "publish_sleep", 150),
 )

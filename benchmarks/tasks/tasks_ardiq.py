@@ -88,5 +88,9 @@ async def publish_sleep(seconds: float) -> None:
     await sleep.enqueue(seconds)
 
 
+#: All of its tasks are coroutines.
+publish_coroutine = publish_sleep
+
+
 async def fetch(job: Any) -> Any:
     return (await job.result(timeout=60)).value

@@ -21,6 +21,7 @@ app = Celeriac(
     backend=_url(work.RESULT_BACKEND),
     task_ignore_result=not work.RESULTS,
     task_default_queue=work.QUEUE,
+    include=["coroutines_celeriac"] if work.COROUTINES else [],
 )
 VERSION = __version__
 
@@ -104,6 +105,11 @@ def publish_compute(seconds: float) -> None:
 def publish_sleep(seconds: float) -> None:
     """Publish one call that takes so long."""
     sleep.delay(seconds)
+
+
+def publish_coroutine(seconds: float) -> None:
+    """Publish one call of a coroutine that takes so long."""
+    app.send_task("coroutines_celeriac.sleep", (seconds,))
 
 
 def fetch(result: Any) -> Any:

@@ -1,5 +1,8 @@
 """The tasks as flexiq has them, in an SQLite file."""
 
+import asyncio
+import os
+import sys
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -9,9 +12,11 @@ import work
 from flexiq import Queue
 
 VERSION = version("flexiq")
+# Its prefork pool would start whatever ``python`` is on the path.
+os.environ["FLEXIQ_PYTHON"] = sys.executable
 queue = Queue(
     db_path=work.BROKER.removeprefix("sqlite:///"),
-    workers=2,
+    workers=int(os.environ["BENCHMARK_WORKERS"]),
     scheduler_batch_size=100,
     scheduler_poll_interval_ms=10,
 )
@@ -49,6 +54,12 @@ def sleep(seconds: float) -> None:
     work.note_done()
 
 
+@queue.task()
+async def coroutine(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    work.note_done()
+
+
 def publish(left: int, right: int) -> Any:
     return add.delay(left, right)
 
@@ -80,6 +91,10 @@ def publish_compute(seconds: float) -> None:
 
 def publish_sleep(seconds: float) -> None:
     sleep.delay(seconds)
+
+
+def publish_coroutine(seconds: float) -> None:
+    coroutine.delay(seconds)
 
 
 def fetch(job: Any) -> Any:

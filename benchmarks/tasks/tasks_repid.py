@@ -91,6 +91,10 @@ async def publish_sleep(seconds: float) -> None:
     await _send("sleep", seconds=seconds)
 
 
+#: All of its tasks are coroutines.
+publish_coroutine = publish_sleep
+
+
 async def main() -> None:
     """Work."""
     async with connected():

@@ -94,5 +94,9 @@ async def publish_sleep(seconds: float) -> None:
     await sleep.enqueue(seconds)
 
 
+#: All of its tasks are coroutines.
+publish_coroutine = publish_sleep
+
+
 async def fetch(task: Any) -> Any:
     return (await task.result(timeout=60)).result

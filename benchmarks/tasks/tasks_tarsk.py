@@ -76,5 +76,9 @@ def publish_sleep(seconds: float) -> None:
     sleep.send(seconds)
 
 
+#: All of its tasks are coroutines.
+publish_coroutine = publish_sleep
+
+
 def fetch(task_id: str) -> Any:
     return app.result(task_id).get(timeout=60, poll=0.001)

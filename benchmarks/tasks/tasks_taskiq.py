@@ -99,5 +99,9 @@ async def publish_sleep(seconds: float) -> None:
     await sleep.kiq(seconds)
 
 
+#: All of its tasks are coroutines.
+publish_coroutine = publish_sleep
+
+
 async def fetch(handle: Any) -> Any:
     return (await handle.wait_result(check_interval=0.001, timeout=60)).return_value

@@ -10,6 +10,8 @@ BROKER = os.environ["BENCHMARK_BROKER"]
 RESULT_BACKEND = os.environ["BENCHMARK_RESULT_BACKEND"]
 #: Results are stored.
 RESULTS = os.environ["BENCHMARK_RESULTS"] == "on"
+#: Coroutines are measured.
+COROUTINES = os.environ["BENCHMARK_COROUTINES"] == "on"
 #: A queue's own name where it may have one.
 QUEUE = os.environ["BENCHMARK_QUEUE"]
 #: Seconds until a delayed call is due: never, in a measurement.
