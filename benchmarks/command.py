@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     sizes = QUICK if options.quick else COMPARISON if options.compare else FULL
     if options.rounds:
-        sizes = replace(sizes, rounds=options.rounds)
+        sizes = replace(sizes, rounds=options.rounds, publish_rounds=options.rounds)
     available = compared() if options.compare else _measures(sizes)
     measures = [measure for measure in available if not options.measures or _group(measure) in options.measures]
     if unknown := set(options.measures) - {_group(measure) for measure in available}:

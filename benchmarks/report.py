@@ -40,8 +40,9 @@ class Report:
         parts += [f"- {name}: {fact}" for name, fact in self.facts.items()]
         parts.append("- versions: " + ", ".join(f"{name} {version}" for name, version in self.versions.items()))
         parts.append(
-            f"\nMedians of {self.sizes.rounds} rounds where marked with *. In brackets: how many times as good "
-            "celeriac is, the median of the rounds' own ratios. - : it cannot do that, see below."
+            f"\nMedians of {self.sizes.rounds} rounds where marked with *, {self.sizes.publish_rounds} of publishing. "
+            "In brackets: how many times as good celeriac is, the median of the rounds' own ratios. - : it cannot do "
+            "that, see below."
         )
         if not self.sizes.is_comparison:
             floors = [row for row in self.settings if row not in self.sides]

@@ -61,14 +61,14 @@ class Run:
         if PUBLISHING in measures:
             self._settings |= {floor.name: floor.settings for floor in floors}
         for measure in measures:
-            for number in range(self.sizes.rounds if measure.repeated else 1):
-                if measure is PUBLISHING:
-                    for floor in floors:
-                        self._look_at_floor(floor)
-                # Back and forth, so that what changes with time hits all alike.
-                sides = self._sides_of(measure)
-                for side in sides[::-1] if number % 2 else sides:
-                    self._look(measure, side, f"{measure.name}, round {number + 1}" if number else measure.name)
+            for number in range(self._rounds(measure)):
+                # Back and forth, so that what changes with time hits all alike, and celeriac is beside the floors.
+                row = [*(floors if measure is PUBLISHING else ()), *self._sides_of(measure)]
+                for one in row[::-1] if number % 2 else row:
+                    if isinstance(one, Floor):
+                        self._look_at_floor(one)
+                    else:
+                        self._look(measure, one, f"{measure.name}, round {number + 1}" if number else measure.name)
             self._keep(self.report(measures))
 
     def report(self, measures: Sequence[Measure]) -> Report:
@@ -108,6 +108,11 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with a peer, it is said, and the others are measured
             self.results.miss(side.name, "everything", f"does not run: {_sentence(error)}")
         return side.name in self._paces
+
+    def _rounds(self, measure: Measure) -> int:
+        if measure is PUBLISHING:
+            return self.sizes.publish_rounds
+        return self.sizes.rounds if measure.repeated else 1
 
     def _sides_of(self, measure: Measure) -> list[Side]:
         """Return those a measure looks at, as far as is known which are strong."""

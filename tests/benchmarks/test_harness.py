@@ -52,6 +52,19 @@ def test_a_side_that_hangs_is_given_up_and_named_and_the_others_are_measured(tmp
     assert reports[-1].results.rows("round-trip") == ["celeriac"]
 
 
+def test_each_round_of_publishing_has_the_bare_client_right_before_or_after_celeriac(capsys):
+    run = Run("sqlite", replace(QUICK, publish_rounds=3, publish=200, bulk=1_000), SqliteStore, keep=lambda _: None)
+
+    run.measure([PEERS[0]], [PUBLISHING])
+
+    said = [line.split(": ")[-1].partition(",")[0] for line in capsys.readouterr().err.splitlines()]
+    assert said[1:] == ["SQLite alone", "celeriac", "celeriac", "SQLite alone", "SQLite alone", "celeriac"]
+    rates = run.results.values["publish"]["rate"]
+    assert len(rates["celeriac"]) == len(rates["SQLite alone"]) == 3
+    ratios = sorted(own / bare for own, bare in zip(rates["celeriac"], rates["SQLite alone"], strict=True))
+    assert run.results.ratio("publish", PUBLISHING.columns[0], "SQLite alone") == ratios[1]
+
+
 @pytest.fixture
 def run(tmp_path) -> Iterator["subprocess.Popen[str]"]:
     with subprocess.Popen(
