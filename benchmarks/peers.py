@@ -153,7 +153,8 @@ PEERS = (
         engines=("redis", "rabbitmq"),
         worker=("taskiq", "worker", "tasks_taskiq:broker", "--workers", "2", "--no-parse", "--log-level", "ERROR"),
         settings="ListQueueBroker (the fastest of its Redis brokers; a message in a killed worker is lost) or classic "
-        "queues with 100 prefetched, orjson, uvloop, --no-parse (its CLI page)",
+        "queues with 100 prefetched, 100 coroutines at once (its default; --max-prefetch beyond them changes nothing "
+        "here), orjson, uvloop, --no-parse (its CLI page)",
     ),
     Peer(
         name="arq",
