@@ -86,6 +86,17 @@ def test_a_result_without_a_delivery_takes_the_fence_over(backend: RedisBackend,
     assert backend.store([late]) == [late]
 
 
+def test_the_final_state_of_an_older_execution_takes_the_fence_of_the_newer_one_over(
+    backend: RedisBackend, client: redis.Redis, key: str
+) -> None:
+    backend.store([write(states.STARTED, execution=12)])
+    result = write(states.FAILURE, execution=9)
+    assert backend.store([result]) == []
+    assert json.loads(client.get(key)) == json.loads(result.document) | {"celeriac-execution": 12}
+    [fetched] = backend.fetch(["a"]).values()
+    assert (fetched.document, fetched.execution) == (result.document, 12)
+
+
 def test_a_very_large_execution_is_kept_to_the_last_digit(backend: RedisBackend) -> None:
     microseconds = 1_796_000_000_123_457
     backend.store([write(states.STARTED, execution=microseconds)])

@@ -30,6 +30,7 @@ _KEY: Final = "celery-task-meta-"
 _JSON: Final = "application/json"
 _BEGINNING: Final = b'{"status": "'
 _FENCE: Final = b', "celeriac-execution": '
+_FENCED: Final = _FENCE + b"%d}"
 #: The fence's field cannot begin further from the end.
 _FENCE_LENGTH: Final = len(_FENCE) + 21
 _COMPRESSED: Final = b"\x00celery-compressed\x00"
@@ -67,6 +68,8 @@ def result_arguments(result: StoredResult) -> tuple[Argument, ...]:
     """Return what ``store_result`` (Lua) is called with after the key."""
     document, content_type = result.document, result.content_type
     readable = content_type == _JSON and document.startswith(_BEGINNING) and document.endswith(b"}")
+    if readable and result.execution:
+        document = document[:-1] + _FENCED % result.execution
     return (
         document,
         result.execution,

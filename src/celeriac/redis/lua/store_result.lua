@@ -3,7 +3,7 @@
 --   store_result(key, document, execution, state, lifetime, content_type, encoding) -> 1 stored, 0 refused
 --
 --   key           the result's key, with prefix: <global_keyprefix>celery-task-meta-<task id>
---   document      the document's bytes
+--   document      the document's bytes; a readable one says its execution already, unless that is "0"
 --   execution     which execution says so, as text; "0": there was no delivery, which is never refused
 --   state         the task's state
 --   lifetime      milliseconds, as text; "": for ever
@@ -15,6 +15,7 @@
 -- execution never replaces a newer one, except a final state one that is not. The execution travels in a last field of
 -- a readable document, which Celery does not look at. Of any other document, what the server has to know is beside it,
 -- in the hash celeriac.result.{<key>}: state, execution, content_type, encoding.
+-- Lua hashes every byte of each new string, so a document is made anew only where its execution has to be another.
 local last_word = 9007199254740991
 local final_states = {SUCCESS = true, FAILURE = true, REVOKED = true}
 
@@ -55,8 +56,9 @@ local function store_result(key, document, execution, state, lifetime, content_t
         end
     end
     if content_type == '' then
-        if fence ~= '0' then
-            document = string.sub(document, 1, -2) .. ', "celeriac-execution": ' .. fence .. '}'
+        if fence ~= execution then
+            local said = execution == '0' and 0 or #', "celeriac-execution": ' + #execution
+            document = string.sub(document, 1, -2 - said) .. ', "celeriac-execution": ' .. fence .. '}'
         end
         if old_label then
             redis.call('DEL', old_label)
