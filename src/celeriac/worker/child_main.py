@@ -12,6 +12,7 @@ from celeriac.worker.board import Board
 from celeriac.worker.frames import BootFailed, Ready
 from celeriac.worker.lane import ChildLane
 from celeriac.worker.loading import load_app
+from celeriac.worker.memory import keep_freed_memory
 from celeriac.worker.options import ChildBoot
 from celeriac.worker.outbox import Outbox
 from celeriac.worker.process_log import set_up_log
@@ -24,6 +25,7 @@ __all__ = ["main"]
 def main(argument: bytes, descriptors: list[int]) -> None:
     """Be a child. The descriptors are those of the two lanes and the board, as ``worker.child`` passes them."""
     forked.watch()
+    keep_freed_memory()
     boot = msgspec.msgpack.decode(argument, type=ChildBoot)
     lane = ChildLane(descriptors[0], descriptors[1])
     async_lane = ChildLane(descriptors[2], descriptors[3])

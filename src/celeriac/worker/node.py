@@ -36,6 +36,7 @@ from celeriac.worker.early_acks import EarlyAcks
 from celeriac.worker.frames import Done, Facts, Frame, Started
 from celeriac.worker.intake import Arrivals, Intake, Keep
 from celeriac.worker.loop import Loop
+from celeriac.worker.memory import keep_freed_memory
 from celeriac.worker.options import NodeOptions
 from celeriac.worker.pace import Pace
 from celeriac.worker.renewal import Renewal
@@ -115,6 +116,7 @@ class Node:
         # What is here now stays; what comes is freed by its last user, with hardly a circle among it.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
+        keep_freed_memory()
         self._os_signals.install()
         self._loop.watch(self._os_signals.fileno(), self._on_os_signals)
         self._loop.watch(self._intake.fileno(), lambda: self._take_in(self._intake.collect()))
