@@ -20,7 +20,22 @@ from celeriac.exceptions import UnreadableMessage
 from celeriac.protocol.call_form import FilledForm, Filling
 from celeriac.protocol.message import HeadHeaders, Message, MessageHead
 
-__all__ = ["EnvelopeForm", "KombuProperties", "decode", "decode_body", "decode_head", "encode", "moment"]
+__all__ = [
+    "EnvelopeForm",
+    "KombuProperties",
+    "decode",
+    "decode_body",
+    "decode_head",
+    "encode",
+    "moment",
+    "without_body",
+]
+
+#: Bytes from which on it pays to look at what is beside the body only.
+_LARGE = 4096
+#: How kombu's envelopes begin, up to the body's text.
+_BODY = re.compile(rb'\{"body" ?: ?"')
+_NO_BODY = b'{"body":"'
 
 
 class _DeliveryInfo(Struct, kw_only=True):
@@ -186,7 +201,7 @@ def decode(envelope: bytes) -> Message:
 def decode_head(envelope: bytes) -> MessageHead:
     """Return the message's head, without its body; raises ``UnreadableMessage``."""
     try:
-        read = _head_decoder.decode(envelope)
+        read = _head_decoder.decode(envelope if len(envelope) < _LARGE else without_body(envelope))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableMessage(f"This is no message envelope: {error}.") from error
     headers = read.headers or HeadHeaders()
@@ -198,6 +213,18 @@ def decode_head(envelope: bytes) -> MessageHead:
         not_before=moment(headers.eta),
         expires_at=moment(headers.expires),
     )
+
+
+def without_body(envelope: bytes) -> bytes:
+    """Return an envelope with nothing for a body if that is large and comes first, else as it is.
+
+    What it costs to read such an envelope is the body. Base64 has no quotes in it, so its end is the next one.
+    """
+    if len(envelope) < _LARGE or (begun := _BODY.match(envelope)) is None:
+        return envelope
+    end = envelope.find(b'"', begun.end())
+    is_escaped = envelope[end - 1 : end] == b"\\"
+    return envelope if end < 0 or is_escaped else _NO_BODY + envelope[end:]
 
 
 def decode_body(body: str, body_encoding: str | None) -> bytes:

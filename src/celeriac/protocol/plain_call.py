@@ -148,7 +148,8 @@ def read_plain(envelope: bytes, accept: Collection[str]) -> PlainCall | None:
         if message.content_type != "application/json" or message.content_type not in accept:
             return None
         body = message.content()
-        if b'"__type__"' in body:
+        # A character that is not there is found missing ten times as fast as a text.
+        if b"_" in body and b'"__type__"' in body:
             return None
         args, kwargs, _ = _body_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, UnreadableMessage, RecursionError):

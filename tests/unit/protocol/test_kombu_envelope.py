@@ -125,3 +125,23 @@ def test_what_is_no_envelope_is_said_to_be_none(damaged):
 def test_a_header_that_json_cannot_carry_is_an_error():
     with pytest.raises(TypeError):
         in_celerys(Message(id="1", queue="q", headers={"mine": object()}))
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['"body": ""', '"body": "a \\"quoted\\" word"', '"body": "ends on one\\""', '"body": null', '"body" : ["a", "b"]'],
+)
+@pytest.mark.parametrize("size", [0, 10_000])
+def test_the_head_beside_a_large_body_is_read_whatever_the_body_is(body, size):
+    large = body.replace('""', f'"{"x" * size}"').replace("word", "word" * size)
+    padding = "x" * size
+    element = (
+        f'{{{large}, "headers": {{"id": "1-2", "task": "a.b", "more": "{padding}"}}, "properties": {{}}}}'.encode()
+    )
+    head = kombu_envelope.decode_head(element)
+    assert (head.id, head.task_name) == ("1-2", "a.b")
+
+
+def test_a_large_envelope_without_an_end_is_unreadable():
+    with pytest.raises(UnreadableMessage):
+        kombu_envelope.decode_head(b'{"body": "' + b"x" * 10_000)

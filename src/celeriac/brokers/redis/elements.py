@@ -13,15 +13,13 @@ from celeriac.brokers.dead_letters import read_label, revived
 from celeriac.exceptions import UnreadableMessage
 from celeriac.protocol import envelope as envelopes
 from celeriac.protocol import kombu_envelope
+from celeriac.protocol.kombu_envelope import without_body
 from celeriac.protocol.message import Message
 
 __all__ = ["encode", "eta_of", "is_redelivered", "next_tag", "next_tags", "order_mark", "readable", "revive"]
 
 _MARKED: Final = (b'"redelivered": true', b'"redelivered":true')
 _MARK: Final = re.compile(rb'"redelivered": ?true(, ?)?')
-_BODY: Final = b'{"body"'
-#: Bytes from which on it pays to search beside the body only.
-_LARGE: Final = 4096
 _ETA: Final = b'"eta"'
 _TASK: Final = b'"task"'
 _NO_ETA: Final = re.compile(rb'"eta": ?null')
@@ -70,22 +68,15 @@ def order_mark() -> int:
     return time.time_ns() // 1000
 
 
-def _beside_body(element: bytes) -> bytes:
-    """Return what follows a large body, which comes first in kombu's envelopes; base64 has no quotes in it."""
-    if len(element) < _LARGE or not element.startswith(_BODY):
-        return element
-    return element[element.find(b'"', element.find(b'"', len(_BODY)) + 1) :]
-
-
 def is_redelivered(element: bytes) -> bool:
     """Say whether somebody has had this message before."""
-    element = _beside_body(element)
+    element = without_body(element)
     return _MARKED[0] in element or _MARKED[1] in element
 
 
 def eta_of(element: bytes) -> float | None:
     """Return the unix time before which a message shall not be executed. Reads only those that have one."""
-    head = _beside_body(element)
+    head = without_body(element)
     at = head.find(_ETA)
     if (at >= 0 and _NO_ETA.match(head, at)) or (at < 0 and _TASK in head):
         return None
