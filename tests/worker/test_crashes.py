@@ -4,11 +4,14 @@ import contextlib
 import os
 import random
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import psutil
 import pytest
 
 from celeriac.exceptions import WorkerLostError
+from tests.servers.redis_server import RedisServer
 from tests.worker.conftest import wait_until
 
 TASKS = """
@@ -121,6 +124,41 @@ def is_alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "redis"])
+def test_large_messages_come_through_the_death_of_the_child_and_of_the_node_that_hold_them(
+    project, engine: str, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        urls = {}
+        if engine == "redis":
+            server = stack.enter_context(RedisServer(tmp_path / "redis"))
+            urls = {"broker": server.url, "backend": server.url}
+        tasks = project(
+            """
+@app.task
+def echo(number, text):
+    note("begun", number)
+    while not (HERE / "may-end").exists():
+        time.sleep(0.05)
+    return text
+""",
+            **urls,
+        )
+        texts = [f'{number} ünd "so"'.ljust(200_000, "x") for number in range(20)]
+        results = [tasks.echo.delay(number, text) for number, text in enumerate(texts)]
+        options = {"concurrency": 3, "settings": {"worker_lease": 3.0}}
+        first = tasks.worker(**options)
+        wait_until(lambda: len(tasks.lines("begun")) == 3, "three running")
+        for child in children_of(first):
+            child.kill()
+        wait_until(lambda: len(tasks.lines("begun")) == 6, "three running again")
+        first.kill()
+        (tasks.directory / "may-end").touch()
+        tasks.worker(**options)
+        assert [result.get(timeout=60) for result in results] == texts
+        wait_until(lambda: tasks.app.broker.size("celery").in_flight == 0, "all settled")
 
 
 def test_children_die_with_their_node_even_while_c_code_holds_their_interpreter_lock(project) -> None:
