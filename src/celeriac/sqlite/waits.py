@@ -174,7 +174,8 @@ class Waits:
     def _pause(self, wait: _Wait, bell: Bell, timeout: float) -> bool:
         """Wait for a ring or a call; return True if it is time to look for results."""
         with self._mutex:
-            if self._listener is None and self._bell is bell:
+            # Not while it has calls: its own ring may be one of them, and nobody rings twice.
+            if self._listener is None and self._bell is bell and wait.calls.empty():
                 self._listener = wait
             listens = self._listener is wait
         if not listens:
