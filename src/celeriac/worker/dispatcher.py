@@ -9,7 +9,8 @@ Rules:
 * The node takes from the broker only what its children have room for. When all ``def`` slots are busy but coroutines
   are welcome, it may still meet ``def`` deliveries; it holds at most ``HELD`` of them and then takes nothing.
 * A suspect runs alone in a child: a child is reserved, runs empty, runs the suspect, and is free again.
-* What is acked before it starts is given to a free slot only: it must not be taken back.
+* What is acked before it starts is given to a free slot only: it must not be taken back. While such deliveries come in
+  the node takes only what is free slots' own, and ``HELD`` a slot more.
 """
 
 import itertools
@@ -21,7 +22,7 @@ from celeriac.worker.assignment import Assignment, LaneKind
 from celeriac.worker.load import IDLE_PATIENCE, READ_AHEAD, LaneLoad
 from celeriac.worker.pace import Pace
 
-__all__ = ["Dispatcher", "Placement", "Workplace"]
+__all__ = ["HELD", "Dispatcher", "Placement", "Workplace"]
 
 #: Deliveries of a kind that may be held while none of that kind's slots is free, per slot.
 HELD = 2
@@ -64,6 +65,8 @@ class Dispatcher:
         self.runs_async = runs_async
         self._waiting: tuple[deque[Assignment], deque[Assignment]] = (deque(), deque())
         self._suspects: deque[Assignment] = deque()
+        #: The newest of each kind is acked before it starts, and so, it is supposed, are the next.
+        self._come_acked_early = [False, False]
         self._numbers = itertools.count(1)
 
     @property
@@ -73,7 +76,13 @@ class Dispatcher:
 
     def add(self, assignment: Assignment) -> None:
         """Let a new delivery wait at the end."""
+        self._come_acked_early[assignment.lane] = assignment.acked_early
         self._line_of(assignment).append(assignment)
+
+    @property
+    def first_waiting(self) -> list[int | str]:
+        """The tags of those that are next in their lines."""
+        return [line[0].delivery.tag for line in (*self._waiting, self._suspects) if line]
 
     def _line_of(self, assignment: Assignment) -> deque[Assignment]:
         return self._suspects if assignment.suspect else self._waiting[assignment.lane]
@@ -177,7 +186,10 @@ class Dispatcher:
                 load = workplace.loads[lane]
                 if load.avoided_until > now:
                     continue
-                spare[lane] += max(0, min(load.spare(typical), allowance))
+                room = min(load.spare(typical), allowance)
+                if self._come_acked_early[lane]:
+                    room = min(room, load.idle_slots + HELD * load.slots)
+                spare[lane] += max(0, room)
                 slots[lane] += load.slots
         wanted_def = spare[LaneKind.DEF] - len(self._waiting[LaneKind.DEF])
         if not self.runs_async:

@@ -99,7 +99,8 @@ class Node:
         self._phase_until = float("inf")
         self._announced = False
         self._looked_at = self._memory_looked_at = 0.0
-        self._blocked_since: float | None = None
+        #: The deliveries that are next to get a slot, and since when (monotonic).
+        self._blocked: dict[int | str, float] = {}
         self._renewal = Renewal(app_link.facts, may_start_anew=options.reloads)
         app_link.on_facts = self._on_facts
         crew.on_frames = self._on_frames
@@ -214,12 +215,10 @@ class Node:
 
     def _give_back_the_blocked(self, now: float) -> None:
         """What waits for a slot although all are taken goes back to the broker: another node may have a free one."""
-        if not self._dispatcher.waiting_count or not self._crew.was_ready:
-            self._blocked_since = None
-        elif self._blocked_since is None:
-            self._blocked_since = now
-        elif now - self._blocked_since > _PATIENCE:
-            self._blocked_since = None
+        waiting = self._dispatcher.first_waiting if self._crew.was_ready else ()
+        self._blocked = {tag: self._blocked.get(tag, now) for tag in waiting}
+        if any(now - since > _PATIENCE for since in self._blocked.values()):
+            self._blocked = {}
             # A suspect stays: a child is reserved for it.
             self._give_back(self._dispatcher.withdraw(lambda each: self._is_movable(each) and not each.suspect))
 

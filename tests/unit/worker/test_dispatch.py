@@ -4,7 +4,7 @@ import pytest
 
 from celeriac.brokers.base import Delivery
 from celeriac.worker.assignment import Assignment, LaneKind
-from celeriac.worker.dispatcher import Dispatcher
+from celeriac.worker.dispatcher import HELD, Dispatcher
 from celeriac.worker.load import READ_AHEAD, LaneLoad
 from celeriac.worker.pace import Pace
 
@@ -99,6 +99,17 @@ def test_what_is_acked_before_it_starts_waits_for_a_free_slot() -> None:
     place = Place()
     dispatcher = dispatcher_with(3, pace=READ_AHEAD / 1000, acked_early=True)
     assert len(dispatcher.place([place], 0.0)) == 1
+
+
+def test_of_what_is_acked_before_it_starts_few_are_taken_although_they_are_fast() -> None:
+    place = Place(slots=2)
+    dispatcher = dispatcher_with(2, pace=READ_AHEAD / 1000, acked_early=True)
+    dispatcher.runs_async = False
+    assert dispatcher.demand([place], 0.0) == 2 + HELD * 2 - 2
+    dispatcher.place([place], 0.0)
+    assert dispatcher.demand([place], 0.0) == HELD * 2
+    dispatcher.add(assignment(7))
+    assert dispatcher.demand([place], 0.0) > 100
 
 
 def test_a_suspect_runs_alone_in_a_child_that_has_run_empty() -> None:
