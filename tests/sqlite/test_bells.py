@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,27 @@ def test_more_words_than_fit_mean_look_for_yourself(directory: Path) -> None:
     assert bell.wait(LONG) is None
     bell.close()
     ringer.close()
+
+
+def test_threads_that_ring_first_at_the_same_time_share_one_socket(directory: Path) -> None:
+    ringers = [Ringer(directory) for _ in range(50)]
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for ringer in ringers:
+        start = threading.Barrier(8)
+
+        def ring(ringer: Ringer = ringer, start: threading.Barrier = start) -> None:
+            start.wait()
+            ringer.ring("nobody.bell")
+
+        threads = [threading.Thread(target=ring) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + len(ringers)
+    for ringer in ringers:
+        ringer.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_bell_that_is_hung_again_is_heard(directory: Path) -> None:

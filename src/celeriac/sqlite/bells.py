@@ -33,6 +33,7 @@ _PATH_LIMIT = 100
 _RING_LIMIT = 1500
 #: Rings and bytes taken in at once from which on others may have been turned away: Linux keeps 11 rings, macOS 4 KiB.
 _FULL = (8, 2000)
+_RINGER = "ringer"
 _DEAD = {errno.ENOENT, errno.ECONNREFUSED, errno.ENOTSOCK, errno.EPROTOTYPE}
 
 
@@ -50,14 +51,12 @@ class Ringer:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._socket: socket.socket | None = None
+        #: The one socket, made by the first who rings.
+        self._sockets: dict[str, socket.socket] = {}
 
     def ring(self, name: str, words: Iterable[str] = ()) -> bool:
         """Ring a bell; return False if nobody will ever hear it again."""
-        ringer = self._socket
-        if ringer is None:
-            ringer = self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            ringer.setblocking(False)
+        ringer = self._sockets.get(_RINGER) or self._open()
         payload = "\n".join(words).encode("utf-8", "surrogatepass")
         try:
             ringer.sendto(payload if len(payload) <= _RING_LIMIT else b"", _address(self._directory, name))
@@ -75,9 +74,18 @@ class Ringer:
                 return error.errno not in _DEAD
         return True
 
+    def _open(self) -> socket.socket:
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        opened.setblocking(False)
+        # One step, and no lock that a fork could copy while it is held.
+        kept = self._sockets.setdefault(_RINGER, opened)
+        if kept is not opened:
+            opened.close()
+        return kept
+
     def close(self) -> None:
         """Give the descriptor back. Safe to call twice; a later ring opens another."""
-        ringer, self._socket = self._socket, None
+        ringer = self._sockets.pop(_RINGER, None)
         if ringer is not None:
             ringer.close()
 
