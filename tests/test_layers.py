@@ -98,6 +98,8 @@ CELERIAC = Rules(
     apart=(("celeriac.worker", "celeriac.beat"),),
     in_functions={
         ("celeriac.event_loops", "asyncio"): "a third of the time that an import takes, for who has coroutines",
+        ("celeriac.redis.connecting", "celeriac.redis.dialing"): "redis-py is large, and most processes never connect",
+        ("celeriac.redis.cluster", "redis.crc"): "the same, and only a Cluster has slots",
         ("celeriac.django.testing_environment", "celeriac.django.testing_surroundings"): "no site needs it to serve",
         (
             "celeriac.testing.pytest_plugin",

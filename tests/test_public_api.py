@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import celeriac
+from tests.servers.shared import redis_url
 
 PUBLIC = {
     "AsyncResult",
@@ -160,6 +161,14 @@ def test_making_an_app_and_a_task_loads_no_engine_and_no_edge() -> None:
     assert not [
         name for name in loaded if name.startswith(("celeriac.cli", "celeriac.worker", "celeriac.brokers.sqlite"))
     ]
+
+
+def test_an_app_on_redis_loads_the_library_that_connects_when_it_connects() -> None:
+    made = f"from celeriac import Celeriac; app = Celeriac('x', broker={redis_url()!r}, backend={redis_url()!r})"
+    unconnected = loaded_by(f"{made}; app.broker; app.backend")
+    assert "celeriac.brokers.redis" in unconnected
+    assert "redis" not in unconnected
+    assert "redis" in loaded_by(f"{made}; app.broker.queues()")
 
 
 def test_a_program_without_coroutines_loads_no_event_loop() -> None:

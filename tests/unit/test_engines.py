@@ -31,16 +31,18 @@ def test_redis_is_reached_in_many_ways(url: str) -> None:
     assert isinstance(backend_from_url(url), RedisBackend)
 
 
-def test_a_library_that_is_not_installed_is_named_with_the_extra_that_brings_it() -> None:
+@pytest.mark.parametrize("library", ["hiredis", "redis"])
+def test_a_library_that_is_not_installed_is_named_with_the_extra_that_brings_it(library: str) -> None:
     program = (
-        "import sys; sys.modules['hiredis'] = None\n"
+        f"import sys; sys.modules[{library!r}] = None\n"
         "from celeriac.engines import backend_from_url\n"
         "from celeriac.exceptions import ImproperlyConfigured\n"
         "try: backend_from_url('redis://:secret@host')\n"
         "except ImproperlyConfigured as error: print(error)"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert 'the package hiredis is needed, which is not installed: pip install "celeriac[redis]"' in ended.stdout
+    needed = f'the package {library} is needed, which is not installed: pip install "celeriac[redis]"'
+    assert needed in ended.stdout
     assert "secret" not in ended.stdout
 
 

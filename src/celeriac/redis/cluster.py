@@ -7,10 +7,8 @@ little later, repeats nothing. After MOVED, or when a node cannot be reached, th
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
-
-from redis.crc import key_slot
 
 from celeriac.redis.connecting import Connector
 from celeriac.redis.connection import DEFAULT_TIMEOUT
@@ -41,6 +39,10 @@ class Cluster(Server):
     _slots: dict[int, Address]
 
     def __init__(self, location: Location) -> None:
+        # The package is large, and whoever has one server imports this module too.
+        from redis.crc import key_slot
+
+        self._slot_of: Callable[[bytes], int] = key_slot
         self.location = location
         self._reset()
         watch(self)
@@ -75,7 +77,7 @@ class Cluster(Server):
     def same_place(self, keys: Sequence[bytes]) -> list[list[int]]:
         groups: dict[int, list[int]] = {}
         for position, key in enumerate(keys):
-            groups.setdefault(key_slot(key), []).append(position)
+            groups.setdefault(self._slot_of(key), []).append(position)
         return list(groups.values())
 
     def every_pool(self) -> list[Pool]:
@@ -152,7 +154,7 @@ class Cluster(Server):
         return True
 
     def _address_of(self, key: bytes) -> Address:
-        slot = key_slot(key)
+        slot = self._slot_of(key)
         address = self._slots.get(slot)
         if address is None:
             self._read_map()

@@ -37,7 +37,8 @@ def main(argument: bytes, descriptors: list[int]) -> None:
         raise SystemExit(1) from error
     set_up_log(app, boot)
     signals.worker_process_init.send(sender=boot.hostname)
-    # Their modules are imported now, so that the first task need not wait for that; nothing connects yet.
+    # Their modules are imported now, so that the first task need not wait for that; nothing connects yet, and what that
+    # takes is imported by the first task that publishes.
     _ = app.broker, app.backend
     app.publisher.presume(queue.name for queue in app.queues.select(boot.queues, boot.exclude_queues))
     outbox, async_outbox = Outbox(lane.send), Outbox(async_lane.send)
