@@ -15,6 +15,8 @@ __all__ = ["DRAIN_OFF", "DRAIN_STORED", "Used", "between_marks", "used_since"]
 
 #: Seconds in which a worker settles what it had in hand at the last mark.
 _SETTLING = 0.1
+#: Tasks a second that nobody does: so quick is only who comes to the last one before those in front of it.
+_IMPOSSIBLE = 1e6
 #: A side that is so many times slower than it seemed has stopped.
 _MARGIN = 10.0
 
@@ -45,6 +47,8 @@ def between_marks(project: Project, worker: Worker, count: int, patience: float)
     began = project.wait_for_mark(worker, "first", patience)
     cpu, server = worker.cpu(), project.store.cpu()
     ended = project.wait_for_mark(worker, "last", patience)
+    if count > (ended - began) * _IMPOSSIBLE:
+        raise NotMeasured("it came to the last of the calls before those in front of it")
     return used_since(project, worker, cpu, server, count, ended - began)
 
 

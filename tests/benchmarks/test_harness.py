@@ -18,10 +18,12 @@ from benchmarks.report import Report
 from benchmarks.results import Results
 from benchmarks.run import Run
 from benchmarks.sizes import COMPARISON, QUICK
-from benchmarks.stores import SqliteStore
+from benchmarks.stores import RabbitStore, SqliteStore
 from benchmarks.summary import summary
+from celeriac import Celeriac
 from celeriac.testing.conformance.harness import until
 from tests.pages import ROOT
+from tests.servers.rabbit_server import RabbitServer
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -63,6 +65,20 @@ def test_each_round_of_publishing_has_the_bare_client_right_before_or_after_cele
     assert len(rates["celeriac"]) == len(rates["SQLite alone"]) == 3
     ratios = sorted(own / bare for own, bare in zip(rates["celeriac"], rates["SQLite alone"], strict=True))
     assert run.results.ratio("publish", PUBLISHING.columns[0], "SQLite alone") == ratios[1]
+
+
+def test_what_one_measurement_leaves_on_rabbitmq_is_gone_before_the_next(tmp_path):
+    with RabbitServer(tmp_path) as server:
+        store = RabbitStore(tmp_path, server)
+        app = Celeriac("left", broker=store.urls()[0], set_as_current=False)
+        app.send_task("left.now")
+        app.send_task("left.later", countdown=600)
+        app.close()
+        assert server.control("list_queues", "name").split()
+
+        store.close()
+
+        assert server.control("list_queues", "name").split() == []
 
 
 @pytest.fixture
