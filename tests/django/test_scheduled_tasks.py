@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from celeriac import shared_task
 from celeriac.app.base import Celeriac
-from celeriac.checks.finding import ADDITIONAL
 from celeriac.timetables.base import FOREVER
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("site")]
@@ -232,22 +231,6 @@ def test_the_bounds_of_a_row_hold():
     assert start <= runs[0]
     assert runs[-1] <= end
     assert "from" in bounded.describe()
-
-
-def test_the_doctor_finds_rows_that_do_not_run_and_without_the_table_there_are_none(site):
-    def said() -> list[str]:
-        return [each.sentence for each in ADDITIONAL["Django"]() if each.id in {"W015", "W016"}]
-
-    row(name="right", task="celeriac.prune").save()
-    assert said() == []
-    row(name="slip", task="celeriac.prun").save()
-    row(name="wrong", expression="99 3 * * *").save()
-    slip, wrong = said()
-    assert "'slip' in the database calls 'celeriac.prun'" in slip
-    assert "'wrong' in the database does not run." in wrong
-    call_command("migrate", "celeriac", "zero", verbosity=0)
-    assert said() == []
-    call_command("migrate", "celeriac", verbosity=0)
 
 
 def test_the_deployment_check_finds_rows_that_do_not_run_and_no_table_is_no_fault(site):

@@ -17,7 +17,6 @@ from django import get_version
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks, mail
-from django.db import connections
 
 from celeriac.app.base import Celeriac
 from celeriac.checks.engines import check_access, check_file, check_urls
@@ -102,12 +101,11 @@ def _django_findings() -> Iterator[Finding]:
 
 
 def _for_doctor() -> Iterator[Finding]:
-    """Yield what the doctor cannot know without Django; it has imported the modules of tasks."""
+    """Yield what the doctor cannot know without Django."""
     found = [*check_prefix(), *check_site_settings(), *check_databases(), *_django_findings()]
     if not any(each.grade is Grade.WRONG for each in found):
         yield Finding(Grade.OK, f"Django {get_version()}; its settings are in order.")
     yield from found
-    yield from check_rows(get_current_app(), list(connections))
 
 
 def _deployment_findings() -> Iterator[Finding]:
